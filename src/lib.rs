@@ -1,0 +1,5 @@
+//! LinkOps: a self-hosted, agentless SSH control plane.
+
+pub mod clock;
+pub mod error;
+pub mod threads;

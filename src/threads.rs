@@ -1,0 +1,191 @@
+//! Threads: every thread of the process is started here, has a name, logs how it failed, and is
+//! joined. Also the two things threads wait for: a latch that can be polled, and a deadline.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// A started thread. Dropping the handle does not detach silently: owners keep it and join it.
+#[derive(Debug)]
+#[must_use = "a thread is joined by whoever started it"]
+pub struct Handle {
+    name: String,
+    join: JoinHandle<()>,
+    done: crossbeam_channel::Receiver<()>,
+}
+
+/// Starts a named thread. A panic inside is caught and logged with the name; it never spreads.
+///
+/// # Errors
+/// The operating system has no thread to give; callers treat that as a full queue, not as an end.
+pub fn spawn(name: impl Into<String>, body: impl FnOnce() + Send + 'static) -> io::Result<Handle> {
+    let name = name.into();
+    let (ended, done) = crossbeam_channel::bounded::<()>(0);
+    let label = name.clone();
+    let join = std::thread::Builder::new().name(name.clone()).spawn(move || {
+        let _ended = ended; // dropped last, which tells `join_until`
+        let _ = guard(&label, body);
+    })?;
+    Ok(Handle { name, join, done })
+}
+
+/// Runs `body` and turns a panic into `None`, after logging it under `label`.
+pub fn guard<T>(label: &str, body: impl FnOnce() -> T) -> Option<T> {
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(value) => Some(value),
+        Err(panic) => {
+            let text = panic
+                .downcast_ref::<&str>()
+                .map(|s| (*s).to_owned())
+                .or_else(|| panic.downcast_ref::<String>().cloned())
+                .unwrap_or_else(|| "panic without a message".to_owned());
+            log::error!(task = label; "panicked: {text}");
+            None
+        }
+    }
+}
+
+impl Handle {
+    /// The name given to [`spawn`].
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether the thread has ended.
+    pub fn is_finished(&self) -> bool {
+        self.join.is_finished()
+    }
+
+    /// Waits for the end of the thread.
+    pub fn join(self) {
+        // The body cannot panic: `guard` is around it.
+        let _ = self.join.join();
+    }
+
+    /// Waits until `deadline`; gives the handle back when the thread still runs.
+    ///
+    /// # Errors
+    /// The thread had not ended at the deadline.
+    pub fn join_until(self, deadline: Instant) -> Result<(), Handle> {
+        match self.done.recv_deadline(deadline) {
+            Err(crossbeam_channel::RecvTimeoutError::Timeout) => Err(self),
+            _ => {
+                self.join();
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A flag that is set once and can be waited for together with sockets.
+///
+/// Its descriptor becomes readable when the latch is set and stays so: any number of threads poll
+/// it at the same time, and none can take the signal away from another.
+#[derive(Debug)]
+pub struct Latch {
+    set: AtomicBool,
+    keep: Mutex<Option<UnixStream>>,
+    watch: UnixStream,
+}
+
+impl Latch {
+    /// A latch that is not set.
+    ///
+    /// # Errors
+    /// No descriptors are left.
+    pub fn new() -> io::Result<Latch> {
+        let (keep, watch) = UnixStream::pair()?;
+        Ok(Latch { set: AtomicBool::new(false), keep: Mutex::new(Some(keep)), watch })
+    }
+
+    /// Sets the latch; later calls change nothing.
+    pub fn set(&self) {
+        self.set.store(true, Ordering::SeqCst);
+        // Closing the other end is what the watchers see: end of file, for ever.
+        drop(lock(&self.keep).take());
+    }
+
+    /// Whether the latch is set.
+    pub fn is_set(&self) -> bool {
+        self.set.load(Ordering::SeqCst)
+    }
+
+    /// Waits for the latch, at most for `time`; true when it is set.
+    pub fn wait(&self, time: Duration) -> bool {
+        let deadline = Instant::now() + time;
+        while !self.is_set() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let _ = poll_readable(self.as_fd(), left);
+        }
+        true
+    }
+}
+
+impl AsFd for Latch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.watch.as_fd()
+    }
+}
+
+fn poll_readable(fd: BorrowedFd<'_>, time: Duration) -> io::Result<()> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let time = Timespec { tv_sec: time.as_secs() as i64, tv_nsec: i64::from(time.subsec_nanos()) };
+    poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], Some(&time))?;
+    Ok(())
+}
+
+/// Locks a mutex also when a thread panicked while it held it: every critical section of ours
+/// leaves its data whole at each step, and one failed request must not stop the others.
+pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_panic_ends_only_its_thread() {
+        let handle = spawn("unlucky", || panic!("on purpose")).unwrap();
+        handle.join();
+    }
+
+    #[test]
+    fn a_join_with_a_deadline_gives_the_handle_back() {
+        let latch = Arc::new(Latch::new().unwrap());
+        let waiting = Arc::clone(&latch);
+        let handle = spawn("waiter", move || {
+            waiting.wait(Duration::from_secs(60));
+        })
+        .unwrap();
+        let handle = handle.join_until(Instant::now()).unwrap_err();
+        latch.set();
+        handle.join_until(Instant::now() + Duration::from_secs(60)).unwrap();
+    }
+
+    #[test]
+    fn a_latch_wakes_all_who_wait_and_stays_set() {
+        let latch = Arc::new(Latch::new().unwrap());
+        let waiters: Vec<_> = (0..4)
+            .map(|n| {
+                let latch = Arc::clone(&latch);
+                spawn(format!("waiter-{n}"), move || {
+                    assert!(latch.wait(Duration::from_secs(60)));
+                })
+                .unwrap()
+            })
+            .collect();
+        latch.set();
+        waiters.into_iter().for_each(Handle::join);
+        assert!(latch.wait(Duration::ZERO));
+    }
+}
