@@ -1,5 +1,8 @@
 //! LinkOps: a self-hosted, agentless SSH control plane.
 
 pub mod clock;
+pub mod config;
 pub mod error;
+pub mod logging;
+pub mod store;
 pub mod threads;
