@@ -10,13 +10,15 @@ use crate::error::{Error, Result};
 /// Each step once and for ever: a released one is never edited.
 const STEPS: [&str; 1] = [include_str!("../../sql/0001_core.sql")];
 
+const LATEST: u32 = STEPS.len() as u32;
+
 /// Brings the schema up to date.
 pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<()> {
     let version = version(connection, path)?;
-    if version > 0 && version < STEPS.len() {
+    if version > 0 && version < LATEST {
         copy(connection, path, version)?;
     }
-    for (number, step) in (1..).zip(STEPS).skip(version) {
+    for (number, step) in (1_u32..).zip(STEPS).skip(version as usize) {
         let doing = || format!("bring the database {path:?} to version {number}");
         let apply = |connection: &mut Connection| {
             let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -34,14 +36,13 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<()> {
     version(connection, path).map(|_| ())
 }
 
-fn version(connection: &Connection, path: &Path) -> Result<usize> {
-    let version: usize = connection
+fn version(connection: &Connection, path: &Path) -> Result<u32> {
+    let version: u32 = connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .map_err(|error| failed(format!("read the database {path:?}"), error))?;
-    if version > STEPS.len() {
-        let known = STEPS.len();
+    if version > LATEST {
         return Err(Error::Config(vec![format!(
-            "the database {path:?} has version {version}, this program knows up to {known}\n\
+            "the database {path:?} has version {version}, this program knows up to {LATEST}\n\
              start the newer linkopsd that wrote it, or restore the copy made before its upgrade"
         )]));
     }
@@ -49,7 +50,7 @@ fn version(connection: &Connection, path: &Path) -> Result<usize> {
 }
 
 /// Copies the database beside itself, so that there is a way back.
-fn copy(connection: &Connection, path: &Path, version: usize) -> Result<()> {
+fn copy(connection: &Connection, path: &Path, version: u32) -> Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".before-v{}", version + 1));
     let copy = PathBuf::from(name);
@@ -72,7 +73,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.db");
         drop(Store::open(&path).unwrap());
-        let newer = STEPS.len() + 1;
+        let newer = LATEST + 1;
         Connection::open(&path).unwrap().pragma_update(None, "user_version", newer).unwrap();
         let error = Store::open(&path).unwrap_err().to_string();
         assert!(error.contains(&format!("has version {newer}")), "{error}");
@@ -93,7 +94,7 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         connection.execute_batch("CREATE TABLE scripts (id)").unwrap(); // collides half-way
         assert!(run(&mut connection, Path::new("a.db")).is_err());
-        let tables: usize = connection
+        let tables: u32 = connection
             .query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table'", [], |r| r.get(0))
             .unwrap();
         assert_eq!(tables, 1);
