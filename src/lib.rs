@@ -4,5 +4,7 @@ pub mod clock;
 pub mod config;
 pub mod error;
 pub mod logging;
+pub mod operations;
+pub mod ssh;
 pub mod store;
 pub mod threads;

@@ -1,1 +1,1 @@
-
+//! All tests that need more than one module: one binary, which links once.
