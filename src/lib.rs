@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod config;
 pub mod error;
+pub mod inventory;
 pub mod logging;
 pub mod operations;
 pub mod ssh;
