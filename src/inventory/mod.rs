@@ -2,6 +2,7 @@
 //! about the machines, and how both come from the repository into the database.
 
 pub mod catalogue;
+pub mod route;
 pub mod store;
 pub mod sync;
 

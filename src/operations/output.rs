@@ -4,7 +4,7 @@ use crate::ssh::Stream;
 
 /// One output stream of one execution.
 #[derive(Debug)]
-pub struct Intake {
+pub(super) struct Intake {
     limit: usize,
     /// Bytes taken from the machine, also those that were not kept.
     received: u64,
@@ -16,22 +16,17 @@ pub struct Intake {
 
 impl Intake {
     /// A stream of which at most `limit` bytes are kept and `kept` are safe already.
-    pub fn new(limit: usize, kept: usize) -> Intake {
+    pub(super) fn new(limit: usize, kept: usize) -> Intake {
         Intake { limit, received: kept as u64, kept, held: Vec::new(), truncated: false }
     }
 
     /// Where to go on after the connection was lost, in bytes from the beginning.
-    pub fn received(&self) -> u64 {
+    pub(super) fn received(&self) -> u64 {
         self.received
     }
 
-    /// Whether the limit has cut something.
-    pub fn truncated(&self) -> bool {
-        self.truncated
-    }
-
     /// Takes what the machine sent; gives what can be shown now, which may be nothing.
-    pub fn take(&mut self, data: &[u8]) -> Vec<u8> {
+    pub(super) fn take(&mut self, data: &[u8]) -> Vec<u8> {
         self.received += data.len() as u64;
         let room = (self.limit - self.kept).min(data.len());
         self.truncated |= room < data.len();
@@ -43,7 +38,7 @@ impl Intake {
     }
 
     /// What is left at the end. A character that the limit has cut is dropped.
-    pub fn finish(&mut self) -> Vec<u8> {
+    pub(super) fn finish(&mut self) -> Vec<u8> {
         let rest = std::mem::take(&mut self.held);
         if self.truncated { Vec::new() } else { rest }
     }
@@ -67,19 +62,19 @@ fn complete(data: &[u8]) -> usize {
 
 /// The two streams of one execution.
 #[derive(Debug)]
-pub struct Intakes {
+pub(super) struct Intakes {
     out: Intake,
     err: Intake,
 }
 
 impl Intakes {
     /// Both streams with the same limit; what is safe already as (stdout, stderr).
-    pub fn new(limit: usize, kept: (usize, usize)) -> Intakes {
+    pub(super) fn new(limit: usize, kept: (usize, usize)) -> Intakes {
         Intakes { out: Intake::new(limit, kept.0), err: Intake::new(limit, kept.1) }
     }
 
     /// The one of `stream`.
-    pub fn of(&mut self, stream: Stream) -> &mut Intake {
+    pub(super) fn of(&mut self, stream: Stream) -> &mut Intake {
         match stream {
             Stream::Stdout => &mut self.out,
             Stream::Stderr => &mut self.err,
@@ -87,7 +82,7 @@ impl Intakes {
     }
 
     /// Whether either was cut.
-    pub fn truncated(&self) -> bool {
+    pub(super) fn truncated(&self) -> bool {
         self.out.truncated || self.err.truncated
     }
 }
@@ -108,7 +103,7 @@ mod tests {
             let mut intake = Intake::new(limit, 0);
             let mut got: Vec<u8> = pieces.iter().flat_map(|piece| intake.take(piece)).collect();
             got.extend(intake.finish());
-            prop_assert_eq!(intake.truncated(), all.len() > limit);
+            prop_assert_eq!(intake.truncated, all.len() > limit);
             prop_assert_eq!(intake.received(), all.len() as u64);
             prop_assert!(all.starts_with(&got));
             let least = if all.len() > limit { limit.saturating_sub(3) } else { all.len() };

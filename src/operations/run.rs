@@ -232,11 +232,8 @@ impl<'a> Run<'a> {
     /// Connects to a machine that is known to be ours, again and again while there is time.
     fn dial_again(&mut self) -> Result<Box<dyn Line>, End> {
         loop {
-            let latch = if self.stopping.is_some() {
-                &self.control.never
-            } else {
-                &self.control.latch
-            };
+            let latch =
+                if self.stopping.is_some() { &self.control.never } else { &self.control.latch };
             let failure = match self.dial.dial(&self.job.target, latch) {
                 Ok(line) => return Ok(line),
                 Err(failure) => failure,
@@ -248,7 +245,9 @@ impl<'a> Run<'a> {
             if failure.kind == Kind::Stopped {
                 self.stop_for(Why::Asked);
             } else if !failure.kind.is_transport() || Instant::now() >= self.deadline {
-                let text = format!("the connection was lost and the machine cannot be reached: {reason}; the script may still be running");
+                let text = format!(
+                    "the connection was lost and the machine cannot be reached: {reason}; the script may still be running"
+                );
                 return Err(self.unknown(text));
             } else {
                 self.pause();

@@ -100,7 +100,10 @@ mod tests {
     #[test]
     fn a_lane_that_has_begun_goes_first() {
         let mut schedule = Schedule::new(3, 2, 2, false);
-        assert_eq!((schedule.start(), schedule.start(), schedule.start()), (Some(0), Some(2), None));
+        assert_eq!(
+            (schedule.start(), schedule.start(), schedule.start()),
+            (Some(0), Some(2), None)
+        );
         assert!(schedule.ended(2, true).is_empty());
         assert_eq!(schedule.start(), Some(3));
     }

@@ -5,8 +5,8 @@
 //! holds comes from there, what is older from the database; replay and live tail are one loop.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex};
 use std::sync::Arc;
+use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use super::{ExecutionStatus, Id, Status, Tally, store};
