@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod enrollment;
 pub mod error;
 pub mod inventory;
 pub mod logging;

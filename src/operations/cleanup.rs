@@ -8,11 +8,9 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 
 use super::queue::Shared;
-use super::{random_hex, remote, store};
+use super::{remote, store};
 use crate::error::{Error, Result};
 use crate::inventory::{self, route};
-use crate::ssh::program::COMMAND;
-use crate::ssh::{self, Exit};
 use crate::threads::Latch;
 
 /// After an operation, so that one that follows at once has the warm connections to itself.
@@ -67,15 +65,12 @@ fn clean(shared: &Shared, stop: &Latch, target: &str, run_ids: &[String]) -> Res
     };
     let Some(route) = route::target(&chain, &shared.settings.keys) else { return Ok(()) };
     let mut line = shared.dial.dial(&route, stop)?;
-    let input = remote::clean(&random_hex(), run_ids);
     let deadline = Instant::now() + shared.settings.command_timeout;
-    let output = ssh::run(line.as_mut(), COMMAND, &input, 4096, Some(stop), deadline)?;
-    match output.exit {
-        Exit::Code(0) => Ok(()),
-        other => {
-            let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            let message = format!("the run directories were not removed: {other:?} {text}");
-            Err(Error::Ssh { target: target.to_owned(), message })
-        }
+    let program = remote::clean(run_ids);
+    let answer = program.call(line.as_mut(), 4096, Some(stop), deadline)?;
+    if answer.words.is_some() {
+        return Ok(());
     }
+    let message = format!("the run directories were not removed: {}", answer.noise);
+    Err(Error::Ssh { target: target.to_owned(), message })
 }

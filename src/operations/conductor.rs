@@ -13,11 +13,10 @@ use super::queue::{Live, Shared};
 use super::schedule::Schedule;
 use super::transcript::{Event, What};
 use super::worker::{self, Ending, Job, Message, Outcome, Resume};
-use super::{
-    ExecutionStatus, Operation, Status, Tally, final_status, needs_enrollment, random_hex, store,
-};
+use super::{ExecutionStatus, Operation, Status, Tally, final_status, needs_enrollment, store};
 use crate::error::{Error, Result};
 use crate::inventory::{self, route};
+use crate::ssh::program::nonce;
 use crate::threads::{Handle, spawn};
 
 /// Messages that may wait for the conductor: full means the workers stop reading, and by that
@@ -271,7 +270,7 @@ impl Conductor {
             self.finish(turn, position, not_run(ExecutionStatus::Failed, error));
             return;
         }
-        self.executions[position].run_id = random_hex();
+        self.executions[position].run_id = nonce();
         self.schedule.put_back(position);
     }
 

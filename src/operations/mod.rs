@@ -263,16 +263,6 @@ pub fn needs_enrollment(configured: bool, requested: bool, machine: bool) -> boo
     configured || (requested && machine)
 }
 
-/// 128 random bits in hexadecimal.
-///
-/// # Panics
-/// The operating system has no random numbers; nothing could be done safely then.
-fn random_hex() -> String {
-    let mut bytes = [0_u8; 16];
-    getrandom::fill(&mut bytes).expect("the system gives random numbers");
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

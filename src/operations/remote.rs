@@ -3,12 +3,12 @@
 use super::worker::Job;
 use crate::ssh::program::Program;
 
-/// Starts the script and passes its output on. The input ends with the script's text.
-pub(super) fn run(marker: &str, job: &Job) -> Vec<u8> {
+/// Starts the script and passes its output on; its input ends with the script's text.
+pub(super) fn run(job: &Job) -> Program {
     let (file, id) = job.client.clone().unwrap_or_default();
     // One block more than is kept: whoever follows sees that something was cut.
     let blocks = job.limit.div_ceil(1024) + 1;
-    Program::new(marker, include_str!("remote/run.sh"))
+    Program::new(include_str!("remote/run.sh"))
         .set("id", &job.run_id)
         .set("length", &job.text.len().to_string())
         .set("whole", if job.text.contains(&0) { "1" } else { "" })
@@ -16,29 +16,26 @@ pub(super) fn run(marker: &str, job: &Job) -> Vec<u8> {
         .set("client_file", &file)
         .set("client_id", &id)
         .arguments(&job.flags)
-        .input(&job.text)
 }
 
 /// Says how the run stands and prints its output from the given bytes on.
-pub(super) fn follow(marker: &str, run_id: &str, received: (u64, u64)) -> Vec<u8> {
-    Program::new(marker, include_str!("remote/follow.sh"))
+pub(super) fn follow(run_id: &str, received: (u64, u64)) -> Program {
+    Program::new(include_str!("remote/follow.sh"))
         .set("id", run_id)
         .set("out", &received.0.to_string())
         .set("err", &received.1.to_string())
-        .input(b"")
 }
 
 /// Ends the run and everything it has started.
-pub(super) fn stop(marker: &str, run_id: &str, grace_seconds: u64) -> Vec<u8> {
-    Program::new(marker, include_str!("remote/stop.sh"))
+pub(super) fn stop(run_id: &str, grace_seconds: u64) -> Program {
+    Program::new(include_str!("remote/stop.sh"))
         .set("id", run_id)
         .set("grace", &grace_seconds.to_string())
-        .input(b"")
 }
 
 /// Removes the directories of runs whose results are safe.
-pub(super) fn clean(marker: &str, run_ids: &[String]) -> Vec<u8> {
-    Program::new(marker, include_str!("remote/clean.sh")).arguments(run_ids).input(b"")
+pub(super) fn clean(run_ids: &[String]) -> Program {
+    Program::new(include_str!("remote/clean.sh")).arguments(run_ids)
 }
 
 /// The first line of `run` and `follow`.

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use super::output::Intakes;
 use super::remote::{self, Says};
 use super::worker::{Control, Job};
-use crate::ssh::program::{COMMAND, Preamble};
-use crate::ssh::{Dial, Event, Exit, Failure, Kind, Line, Stream, run};
+use crate::ssh::program::{COMMAND, Program};
+use crate::ssh::{Dial, Event, Exit, Failure, Kind, Line, Stream};
 
 /// How an execution came to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +63,6 @@ pub(super) struct Run<'a> {
     control: &'a Control,
     intakes: &'a mut Intakes,
     tell: &'a dyn Fn(Stream, Vec<u8>),
-    marker: String,
     deadline: Instant,
     stopping: Option<Why>,
     /// The stop program has been run to its end, or is running beside the script.
@@ -81,10 +80,8 @@ impl<'a> Run<'a> {
     ) -> Run<'a> {
         let now = Instant::now();
         let deadline = job.resume.map_or(now + job.timeout, |resume| resume.deadline);
-        // Unguessable like the run id, and never visible to the script.
-        let marker = super::random_hex();
         let (stopping, stop_sent) = (None, false);
-        Run { job, dial, control, intakes, tell, marker, deadline, stopping, stop_sent }
+        Run { job, dial, control, intakes, tell, deadline, stopping, stop_sent }
     }
 
     /// Runs it to its end.
@@ -99,7 +96,8 @@ impl<'a> Run<'a> {
 
     /// None when the connection was lost after the script may have started.
     fn start(&mut self) -> Option<End> {
-        let input = remote::run(&self.marker, self.job);
+        let program = remote::run(self.job);
+        let input = program.input(&self.job.text);
         for attempt in 1.. {
             let mut line = match self.dial.dial(&self.job.target, &self.control.latch) {
                 Ok(line) => line,
@@ -108,7 +106,7 @@ impl<'a> Run<'a> {
             self.deadline = Instant::now() + self.job.timeout;
             let deadline = Instant::now() + self.job.command_timeout.min(self.job.timeout);
             match line.exec(COMMAND, &input, deadline) {
-                Ok(()) => return self.started(line.as_mut()),
+                Ok(()) => return self.started(line.as_mut(), &program),
                 Err(failure) if failure.may_have_started() => return None,
                 Err(failure) if failure.kind.is_transport() && attempt < START_TRIES => {}
                 Err(failure) => return Some(self.not_reached(failure)),
@@ -126,8 +124,8 @@ impl<'a> Run<'a> {
     }
 
     /// The command for starting the script was accepted.
-    fn started(&mut self, line: &mut dyn Line) -> Option<End> {
-        match self.read(line) {
+    fn started(&mut self, line: &mut dyn Line, program: &Program) -> Option<End> {
+        match self.read(line, program) {
             Reading::Left => Some(End::Left),
             Reading::Cut(_) => None,
             Reading::Ended(Some(Says::Running), Exit::Code(code), _) => Some(self.ended(code)),
@@ -206,12 +204,12 @@ impl<'a> Run<'a> {
             self.intakes.of(Stream::Stdout).received(),
             self.intakes.of(Stream::Stderr).received(),
         );
-        let input = remote::follow(&self.marker, &self.job.run_id, received);
+        let program = remote::follow(&self.job.run_id, received);
         let deadline = Instant::now() + self.job.command_timeout;
-        if let Err(failure) = line.exec(COMMAND, &input, deadline) {
+        if let Err(failure) = line.exec(COMMAND, &program.input(b""), deadline) {
             return Ok((None, failure.message));
         }
-        match self.read(line.as_mut()) {
+        match self.read(line.as_mut(), &program) {
             Reading::Left => Err(End::Left),
             Reading::Cut(reason) => {
                 self.stop_sent = false; // it may have been cut off in the middle of it
@@ -271,9 +269,8 @@ impl<'a> Run<'a> {
     }
 
     /// Reads a line until its command has ended; passes the script's output on.
-    fn read(&mut self, line: &mut dyn Line) -> Reading {
-        let mut out = Preamble::new(&self.marker);
-        let mut err = Preamble::new(&self.marker);
+    fn read(&mut self, line: &mut dyn Line, program: &Program) -> Reading {
+        let (mut out, mut err) = (program.preamble(), program.preamble());
         let (mut says, mut exit, mut beside) = (None, None, false);
         loop {
             if let Some(exit) = exit.clone().filter(|_| !beside) {
@@ -322,19 +319,19 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn stop_program(&self) -> Vec<u8> {
-        remote::stop(&self.marker, &self.job.run_id, self.job.grace.as_secs())
+    fn stop_program(&self) -> Program {
+        remote::stop(&self.job.run_id, self.job.grace.as_secs())
     }
 
     fn stop_beside(&mut self, line: &mut dyn Line) -> Result<(), Failure> {
-        line.beside(COMMAND, &self.stop_program(), Instant::now() + STOP_MARGIN)?;
+        line.beside(COMMAND, &self.stop_program().input(b""), Instant::now() + STOP_MARGIN)?;
         self.stop_sent = true;
         Ok(())
     }
 
     fn run_stop(&self, line: &mut dyn Line) -> bool {
         let deadline = Instant::now() + self.job.grace + STOP_MARGIN;
-        run(line, COMMAND, &self.stop_program(), 4096, None, deadline).is_ok()
+        self.stop_program().call(line, 4096, None, deadline).is_ok()
     }
 
     /// Ends what a killed run may have left behind.

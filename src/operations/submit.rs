@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::store::{self, Text};
-use super::{Id, Operation, Settings, Status, Tally, needs_enrollment, random_hex};
+use super::{Id, Operation, Settings, Status, Tally, needs_enrollment};
 use crate::error::{Error, Field, Result, Unenrolled};
 use crate::inventory::catalogue::Catalogue;
 use crate::inventory::{self, Machine, Script};
+use crate::ssh::program::nonce;
 use crate::store::Store;
 
 /// The most scripts of one operation.
@@ -69,7 +70,7 @@ pub(super) fn submit(
         ended_at: None,
         tally: Tally::default(),
     };
-    let run_ids: Vec<String> = (0..operation.total()).map(|_| random_hex()).collect();
+    let run_ids: Vec<String> = (0..operation.total()).map(|_| nonce()).collect();
     db.write(|tx| store::insert(tx, &operation, &texts, &run_ids))
 }
 

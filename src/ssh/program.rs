@@ -3,6 +3,10 @@
 //! run. What the login shell itself prints before the program speaks is told apart by a marker.
 
 use std::fmt::Write as _;
+use std::time::Instant;
+
+use super::{Exit, Failure, Line, run};
+use crate::threads::Latch;
 
 /// The command for [`super::Line::exec`]. It reads a length, then that many bytes, then runs them.
 /// Bash counts characters, so the locale is C until the program sets `LC_ALL` back to `$locale`.
@@ -16,14 +20,22 @@ const PRELUDE: &str = "say() { printf '\\n%s %s\\n' \"$marker\" \"$*\"; \
 /// A program with its values.
 #[derive(Debug, Clone)]
 pub struct Program {
+    marker: String,
     values: String,
     body: &'static str,
 }
 
 impl Program {
-    /// A program that prints `say` lines under `marker`, which nobody else can know.
-    pub fn new(marker: &str, body: &'static str) -> Program {
-        Program { values: String::new(), body }.set("marker", marker)
+    /// A program whose `say` lines stand behind a marker that nobody else can know.
+    pub fn new(body: &'static str) -> Program {
+        let marker = nonce();
+        let program = Program { marker: marker.clone(), values: String::new(), body };
+        program.set("marker", &marker)
+    }
+
+    /// What finds this program's `say` line in one of its streams.
+    pub fn preamble(&self) -> Preamble {
+        Preamble::new(&self.marker)
     }
 
     /// Gives the program a variable. `name` is one of ours; `value` may hold anything but NUL.
@@ -50,6 +62,54 @@ impl Program {
     }
 }
 
+/// What a program that was called said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The words of its `say` line; none when it never spoke.
+    pub words: Option<String>,
+    /// What it printed on standard output after them.
+    pub rest: Vec<u8>,
+    /// What came instead, for an error message.
+    pub noise: String,
+    /// How it ended.
+    pub exit: Exit,
+}
+
+impl Program {
+    /// Runs a short program to its end. At most `limit` bytes of what it prints are kept.
+    ///
+    /// # Errors
+    /// As for [`run`].
+    pub fn call(
+        &self,
+        line: &mut dyn Line,
+        limit: usize,
+        stop: Option<&Latch>,
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
+        let output = run(line, COMMAND, &self.input(b""), limit, stop, deadline)?;
+        let mut preamble = self.preamble();
+        let (words, rest) = match preamble.feed(&output.stdout) {
+            Some((words, rest)) => (Some(words), rest.to_vec()),
+            None => (None, Vec::new()),
+        };
+        let error = String::from_utf8_lossy(&output.stderr);
+        let error = error.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("").trim();
+        let noise = format!("{} {error}", preamble.noise()).trim().chars().take(300).collect();
+        Ok(Answer { words, rest, noise, exit: output.exit })
+    }
+}
+
+/// 128 random bits in hexadecimal.
+///
+/// # Panics
+/// The operating system has no random numbers; nothing could be done safely then.
+pub fn nonce() -> String {
+    let mut bytes = [0_u8; 16];
+    getrandom::fill(&mut bytes).expect("the system gives random numbers");
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// One word for a POSIX shell, whatever it holds (IEEE 1003.1, 2.2.2 Single-Quotes).
 fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
@@ -67,8 +127,7 @@ pub struct Preamble {
 const MOST_NOISE: usize = 16 * 1024;
 
 impl Preamble {
-    /// Waits for the line of `marker`.
-    pub fn new(marker: &str) -> Preamble {
+    fn new(marker: &str) -> Preamble {
         Preamble { marker: format!("{marker} ").into_bytes(), noise: Vec::new(), over: false }
     }
 
@@ -139,9 +198,9 @@ mod tests {
             arguments in proptest::collection::vec("[^\0]{0,20}", 0..5),
         ) {
             let body = "LC_ALL=$locale\nsay ready\nprintf '%s\\0' \"$value\" \"$@\"";
-            let input = Program::new("m", body).set("value", &value).arguments(&arguments).input(b"");
-            let output = bash(&input);
-            let mut expected = format!("\nm ready\n{value}\0").into_bytes();
+            let program = Program::new(body).set("value", &value).arguments(&arguments);
+            let output = bash(&program.input(b""));
+            let mut expected = format!("\n{} ready\n{value}\0", program.marker).into_bytes();
             arguments.iter().for_each(|one| expected.extend_from_slice(format!("{one}\0").as_bytes()));
             proptest::prop_assert_eq!(output, expected);
         }
@@ -173,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_cut_program_is_not_run() {
-        let input = Program::new("m", "say ready").input(b"");
+        let input = Program::new("say ready").input(b"");
         assert!(bash(&input[..input.len() - 1]).is_empty());
     }
 }

@@ -11,16 +11,17 @@ refuse() { say "refused $*"; exit 0; }
 if [[ $whole != 1 ]]; then
     IFS= read -r -N "$length" script || refuse "cut the script was cut short on its way"
 fi
-LC_ALL=$locale
 
 if [[ $client_id ]]; then
-    { IFS= read -r -d '' -n 4096 found <"$client_file"; } 2>/dev/null
-    if [[ ! -e $client_file ]]; then refuse "missing $client_file does not exist"; fi
-    if [[ ! -r $client_file ]]; then refuse "missing $client_file cannot be read"; fi
+    [[ -e $client_file ]] || refuse "missing $client_file does not exist"
+    [[ -f $client_file && -r $client_file ]] || refuse "missing $client_file cannot be read"
+    # It fails at the end of the file; else the file is too long or holds NUL bytes.
+    IFS= read -r -d '' -n 4096 found <"$client_file" && found="$found (and more)"
     found=${found#"${found%%[![:space:]]*}"}
     found=${found%"${found##*[![:space:]]}"}
     [[ $found == "$client_id" ]] || refuse "different ${found//[^[:graph:]]/ }"
 fi
+LC_ALL=$locale
 
 base=${XDG_STATE_HOME:-$HOME/.local/state}/linkops/runs
 dir=$base/$id
