@@ -1,1 +1,5 @@
+//! The test suite: one binary, one file per endpoint or promise.
 
+mod auth;
+mod auth_tokens;
+mod auth_users;
