@@ -33,7 +33,6 @@ const LONGEST_NAME: usize = 256;
 const DAY: i64 = 24 * 3_600 * 1_000;
 
 /// What can be set. It has no `Debug`, since it holds the secret.
-#[derive(Clone)]
 pub struct Settings {
     /// The key that signs tokens.
     pub secret: Vec<u8>,
@@ -332,4 +331,54 @@ fn random_name() -> Result<String> {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn auth(directory: &tempfile::TempDir) -> Auth {
+        let store = Store::open(&directory.path().join("linkops.db")).unwrap();
+        let settings = Settings {
+            secret: vec![b'x'; 32],
+            token_life: Duration::from_secs(60),
+            max_failed: 2,
+            lockout: Duration::from_secs(60),
+            hash_cost: HashCost { memory: 8, passes: 1 },
+        };
+        let auth = Auth::new(Arc::new(store), Clock::fixed(0), &settings);
+        auth.add_user("ann", Role::Admin, "correct horse").unwrap();
+        auth
+    }
+
+    fn account(auth: &Auth) -> Option<Account> {
+        auth.store.read(|c| store::account(c, "ann")).unwrap()
+    }
+
+    /// Two attempts passed the first look at the lockout; the one that is wrong comes first.
+    #[test]
+    fn a_right_password_does_not_pass_a_lock_that_came_while_it_was_hashed() {
+        let directory = tempfile::tempdir().unwrap();
+        let auth = auth(&directory);
+        auth.login("ann", "wrong horse", "192.0.2.1").unwrap_err();
+        let proven = account(&auth);
+        let wrong = auth.settle("ann", "192.0.2.1", None).unwrap();
+        assert!(matches!(wrong, Verdict::Wrong { locks: Some(60_000) }));
+        let right = auth.settle("ann", "192.0.2.1", proven).unwrap();
+        assert!(matches!(right, Verdict::Locked(60_000)));
+    }
+
+    #[test]
+    fn a_password_that_was_replaced_while_it_was_hashed_is_wrong() {
+        let directory = tempfile::tempdir().unwrap();
+        let auth = auth(&directory);
+        let proven = account(&auth);
+        auth.set_password("ann", "another horse").unwrap();
+        let verdict = auth.settle("ann", "192.0.2.1", proven).unwrap();
+        assert!(matches!(verdict, Verdict::Wrong { locks: None }));
+        assert!(matches!(
+            auth.settle("ann", "192.0.2.1", account(&auth)).unwrap(),
+            Verdict::Right(_)
+        ));
+    }
 }
