@@ -81,6 +81,8 @@ fn the_last_admin_can_be_neither_removed_nor_made_less() {
     }
     fixture.auth.set_role("ann", Role::Admin).unwrap();
     fixture.auth.set_role("vera", Role::Admin).unwrap();
+    fixture.auth.set_role("vera", Role::Viewer).unwrap(); // as long as there is another
+    fixture.auth.set_role("vera", Role::Admin).unwrap();
     fixture.auth.remove_user("ann").unwrap();
     fixture.auth.remove_user("vera").unwrap_err();
     fixture.auth.remove_user("otto").unwrap();

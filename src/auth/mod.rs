@@ -200,13 +200,19 @@ impl Auth {
     ) -> Result<Session> {
         password::check("new_password", new)?;
         let account = self.prove(&caller.username, current, address)?;
+        self.replace_password(account, new)
+    }
+
+    /// Gives `account` another password, unless it has another one already.
+    fn replace_password(&self, account: Account, new: &str) -> Result<Session> {
         let hash = self.hasher.slot().hash(new)?;
         let generation = random_name()?;
+        let username = &account.user.username;
         let changed = self.store.write(|tx| {
             // While we hashed, an admin may have set another password or removed the user.
-            let current = store::account(tx, &caller.username)?;
+            let current = store::account(tx, username)?;
             let same = current.is_some_and(|current| current.generation == account.generation);
-            Ok(same && store::set_password(tx, &caller.username, &hash, &generation)?)
+            Ok(same && store::set_password(tx, username, &hash, &generation)?)
         })?;
         if !changed {
             return Err(Error::TokenInvalid);
@@ -380,5 +386,16 @@ mod tests {
             auth.settle("ann", "192.0.2.1", account(&auth)).unwrap(),
             Verdict::Right(_)
         ));
+    }
+
+    #[test]
+    fn a_password_that_an_admin_set_is_not_overwritten_by_a_change_that_was_under_way() {
+        let directory = tempfile::tempdir().unwrap();
+        let auth = auth(&directory);
+        let proven = account(&auth).unwrap();
+        auth.set_password("ann", "another horse").unwrap();
+        let late = auth.replace_password(proven, "a third horse");
+        assert!(matches!(late, Err(Error::TokenInvalid)), "{late:?}");
+        auth.login("ann", "another horse", "192.0.2.1").unwrap();
     }
 }

@@ -153,6 +153,13 @@ mod tests {
     }
 
     #[test]
+    fn no_other_algorithm_is_provided() {
+        for algorithm in [Algorithm::HS384, Algorithm::HS512, Algorithm::RS256, Algorithm::EdDSA] {
+            assert!(Hs256::new(algorithm, b"Jefe").is_err());
+        }
+    }
+
+    #[test]
     fn a_token_lives_exactly_its_life_from_the_second_of_issue() {
         let (token, claims) = keys().issue("ann", "g", 1_700_000_000_999).unwrap();
         assert_eq!((claims.iat, claims.exp), (1_700_000_000, 1_700_086_400));
