@@ -2,15 +2,18 @@
 -- Times are milliseconds since the epoch; lists and maps are JSON text.
 
 CREATE TABLE users (
-    username            TEXT PRIMARY KEY NOT NULL,
-    password_hash       TEXT NOT NULL,              -- PHC string, argon2id
-    role                TEXT NOT NULL
-                        CHECK (role IN ('admin', 'operator', 'viewer')), -- a role nobody knows would be refused everything
-    created_at          INTEGER NOT NULL,
-    password_changed_at INTEGER NOT NULL            -- tokens issued before it are refused
+    username      TEXT PRIMARY KEY NOT NULL,
+    password_hash TEXT NOT NULL,                    -- PHC string, argon2id
+    -- random, new with each password: a token that names another one is refused. A time would
+    -- do the same except when two things happen in one instant or the clock is set back.
+    generation    TEXT NOT NULL,
+    role          TEXT NOT NULL
+                  CHECK (role IN ('admin', 'operator', 'viewer')), -- a role nobody knows would be refused everything
+    created_at    INTEGER NOT NULL
 ) STRICT;
 
--- One row per login. Names that no user has are kept too: the lockout must not tell which exist.
+-- One row per password that was compared. Names that no user has are kept too: the lockout must
+-- not tell which exist.
 CREATE TABLE auth_attempts (
     id       INTEGER PRIMARY KEY,
     username TEXT NOT NULL,
@@ -18,7 +21,7 @@ CREATE TABLE auth_attempts (
     at       INTEGER NOT NULL,
     success  INTEGER NOT NULL CHECK (success IN (0, 1))
 ) STRICT;
-CREATE INDEX auth_attempts_by_user ON auth_attempts (username, at);
+CREATE INDEX auth_attempts_by_user ON auth_attempts (username); -- newest first: the index ends with the id
 CREATE INDEX auth_attempts_by_time ON auth_attempts (at); -- old ones are removed
 
 CREATE TABLE revoked_tokens (

@@ -1,1 +1,3 @@
-//! All tests that need more than one module: one binary, which links once.
+//! The tests that need real servers, repositories and databases, in one binary.
+
+mod auth;
