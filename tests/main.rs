@@ -1,1 +1,3 @@
-
+//! The test suite: one binary, one file per endpoint or promise.
+mod http;
+mod support;

@@ -339,10 +339,10 @@ fn malformed(error: httparse::Error, text: &str) -> Refusal {
     }
 }
 
-/// Whether the request line ends in an `HTTP/` version, though not in one of ours.
+/// Whether the request line names an `HTTP/` version, though not one of ours.
 fn has_other_version(text: &str) -> bool {
     let line = text.split("\r\n").next().unwrap_or("");
-    let version = line.rsplit(' ').next().and_then(|word| word.strip_prefix("HTTP/"));
+    let version = line.split(' ').nth(2).and_then(|word| word.strip_prefix("HTTP/"));
     version.is_some_and(|number| {
         number.starts_with(|c: char| c.is_ascii_digit())
             && number.chars().all(|c| c.is_ascii_digit() || c == '.')
