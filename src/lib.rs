@@ -5,6 +5,7 @@ pub mod clock;
 pub mod config;
 pub mod enrollment;
 pub mod error;
+pub mod http;
 pub mod inventory;
 pub mod logging;
 pub mod operations;

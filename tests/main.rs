@@ -1,3 +1,7 @@
-//! The tests that need real servers, repositories and databases, in one binary.
+//! The test suite: one binary, one file per endpoint or promise.
 
 mod auth;
+mod auth_tokens;
+mod auth_users;
+mod http;
+mod support;
