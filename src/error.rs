@@ -29,6 +29,15 @@ pub enum Error {
     },
     /// The configuration, the keys or the secrets are wrong: every problem found.
     Config(Vec<String>),
+    /// The body of a request is not JSON.
+    Json {
+        /// Where and why.
+        message: String,
+    },
+    /// The body of a request is not said to be JSON.
+    MediaType,
+    /// A cursor that did not come from here.
+    Cursor,
     /// Fields of a request are wrong.
     Invalid(Vec<Field>),
     /// A thing named by the caller does not exist.
@@ -229,6 +238,13 @@ impl fmt::Display for Error {
                 let fields: Vec<_> =
                     fields.iter().map(|one| format!("{}: {}", one.name, one.message)).collect();
                 f.write_str(&fields.join("; "))
+            }
+            Error::Json { message } => write!(f, "the body is not JSON: {message}"),
+            Error::MediaType => f.write_str(
+                "the body is not said to be JSON\nsend \"Content-Type: application/json\"",
+            ),
+            Error::Cursor => {
+                f.write_str("the cursor is not one of this list\nstart again without a cursor")
             }
             Error::NotFound { noun, id } => write!(f, "there is no {noun} {id:?}"),
             Error::Credentials => f.write_str("user name or password is wrong"),

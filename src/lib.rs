@@ -1,5 +1,6 @@
 //! LinkOps: a self-hosted, agentless SSH control plane.
 
+pub mod api;
 pub mod auth;
 pub mod clock;
 pub mod config;
