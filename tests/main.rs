@@ -1,4 +1,4 @@
-//! The test suite: one binary, one file per endpoint or promise.
+//! All tests that need more than one module: one binary, which links once.
 
 mod auth;
 mod auth_tokens;
