@@ -4,4 +4,5 @@ mod auth;
 mod auth_tokens;
 mod auth_users;
 mod http;
+mod ssh;
 mod support;

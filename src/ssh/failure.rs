@@ -28,8 +28,10 @@ pub enum Kind {
     Unreachable,
     /// The deadline passed.
     TimedOut,
-    /// The server's greeting or the key exchange failed.
+    /// The server hung up, or is no SSH server, before the connection was ready.
     Handshake,
+    /// We and the server have no algorithm in common, or its key cannot be read.
+    Algorithms,
     /// The host has another key than the known one.
     HostKeyChanged,
     /// The host's key is not known, and the policy is strict.

@@ -7,9 +7,21 @@ use std::time::{Duration, Instant};
 
 use crate::threads::Latch;
 
+mod command;
+mod connect;
 mod failure;
+mod gate;
+mod jump;
+mod key_file;
+mod known_hosts;
+mod line;
 mod pool;
 pub mod program;
+mod pump;
+mod resolve;
+mod session;
+mod trust;
+mod wait;
 
 pub use failure::{Failure, Kind};
 pub use pool::{Figures, Pool};
@@ -103,7 +115,8 @@ pub trait Line: Send {
     /// The target's name, for failures.
     fn name(&self) -> &str;
 
-    /// Ends the main command's standard input, after what is left of it.
+    /// Ends the main command's standard input, after what is left of it. May be called before
+    /// [`Line::exec`]: then end of file travels with the input and costs no round trip.
     ///
     /// # Errors
     /// The connection died.
@@ -180,8 +193,8 @@ pub fn run(
     stop: Option<&Latch>,
     deadline: Instant,
 ) -> Result<Output, Failure> {
+    line.end_input()?; // said before, so that it travels with the command
     line.exec(command, input, deadline)?;
-    line.end_input()?;
     let mut output = Output { stdout: Vec::new(), stderr: Vec::new(), exit: Exit::Unknown };
     loop {
         match line.next(stop, deadline)? {

@@ -1,7 +1,13 @@
-//! What many tests need: waiting for a condition without a fixed sleep.
+//! Real servers and scripted stand-ins for tests, and how tests wait.
+
+// Shared by all test modules, of which none uses everything.
+#![allow(dead_code, unreachable_pub)]
 
 use linkops::threads::Latch;
 use std::time::{Duration, Instant};
+
+pub mod fake_ssh;
+pub mod sshd;
 
 /// How long a test waits for what must come; never what it measures.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -12,6 +18,7 @@ pub fn deadline() -> Instant {
 }
 
 /// Waits until `condition` holds; panics with `what` when it does not before `deadline`.
+#[track_caller]
 pub fn wait_until(deadline: Instant, what: &str, mut condition: impl FnMut() -> bool) {
     let never = Latch::new().expect("a latch");
     while !condition() {

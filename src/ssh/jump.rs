@@ -1,0 +1,205 @@
+//! Jump hosts: one session to each, shared by all connections through it. A pump thread owns the
+//! session and moves bytes between its channels and the stream pairs whose other ends carry the
+//! inner sessions. It ends when nobody has used it for a while.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{self, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::connect::{Connector, Refusal};
+use super::key_file::{self, Stamp};
+use super::pump::Pump;
+use super::session::Session;
+use super::wait::Woken;
+use super::{Failure, Kind, Target};
+use crate::threads::{Handle, Latch, lock, spawn};
+
+/// The jump hosts in use.
+#[derive(Debug, Default)]
+pub(super) struct Jumps {
+    entries: Mutex<Entries>,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    by_target: HashMap<Target, Entry>,
+    /// Pumps that were replaced and are about to end.
+    replaced: Vec<Handle>,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    desk: Arc<Desk>,
+    stamps: Vec<Stamp>,
+    thread: Handle,
+}
+
+/// Where connections through a jump host are asked for.
+#[derive(Debug)]
+pub(super) struct Desk {
+    /// What was asked for and not yet begun; none when the pump has ended.
+    requests: Mutex<Option<VecDeque<Request>>>,
+    bell: UnixStream,
+}
+
+/// A connection through a jump host.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) host: String,
+    pub(super) port: u16,
+    /// The pump's end.
+    pub(super) stream: UnixStream,
+    pub(super) refusal: Refusal,
+}
+
+impl Desk {
+    /// Hands a request over; gives it back when the pump has ended.
+    fn ask(&self, request: Request) -> Result<(), Request> {
+        match &mut *lock(&self.requests) {
+            Some(requests) => requests.push_back(request),
+            None => return Err(request),
+        }
+        self.ring();
+        Ok(())
+    }
+
+    /// The next request.
+    pub(super) fn next(&self) -> Option<Request> {
+        lock(&self.requests).as_mut().and_then(VecDeque::pop_front)
+    }
+
+    /// Whether the pump is to end.
+    pub(super) fn is_closed(&self) -> bool {
+        lock(&self.requests).is_none()
+    }
+
+    /// Closes the desk unless somebody is waiting at it; whether it is closed now.
+    pub(super) fn close_if_empty(&self) -> bool {
+        let mut requests = lock(&self.requests);
+        if requests.as_ref().is_some_and(VecDeque::is_empty) {
+            *requests = None;
+        }
+        requests.is_none()
+    }
+
+    /// Closes the desk; who waits at it sees the end of the stream.
+    pub(super) fn close(&self) {
+        lock(&self.requests).take();
+        self.ring();
+    }
+
+    fn ring(&self) {
+        // A full bell rings already, and an ended pump needs none.
+        let _ = (&self.bell).write(&[1]);
+    }
+}
+
+impl Jumps {
+    /// A stream to `target` through the jump host `via`, whose session is made when there is none.
+    /// The stream ends at once when the jump host refuses; the refusal then says why.
+    pub(super) fn open(
+        &self,
+        connector: &Connector,
+        via: &Target,
+        target: &Target,
+        stop: &Latch,
+        deadline: Instant,
+    ) -> Result<(UnixStream, Refusal), Failure> {
+        let stamps = key_file::stamps(via)?;
+        // One at a time: the others find the session that the first one makes.
+        let turn = connector.gate.enter(&format!("{via:?}"), 1, stop, deadline);
+        let _turn = turn.map_err(|woken| match woken {
+            Woken::Stopped => super::connect::stopped(target),
+            _ => no_stream(via, Kind::TimedOut, "no answer in time"),
+        })?;
+        let failed = |error: io::Error| no_stream(via, Kind::Jump, &error.to_string());
+        let (ours, theirs) = pair().map_err(failed)?;
+        let refusal = Refusal::default();
+        let request = Request {
+            host: target.host.clone(),
+            port: target.port,
+            stream: theirs,
+            refusal: Arc::clone(&refusal),
+        };
+        if let Err(request) = self.ask(via, &stamps, request) {
+            let session = connector.login(via, stop, deadline)?;
+            let idle_time = connector.settings.idle_time;
+            self.start(via, stamps, session, idle_time, request).map_err(failed)?;
+        }
+        Ok((ours, refusal))
+    }
+
+    fn ask(&self, via: &Target, stamps: &[Stamp], request: Request) -> Result<(), Request> {
+        match lock(&self.entries).by_target.get(via) {
+            Some(entry) if entry.stamps == stamps => entry.desk.ask(request),
+            _ => Err(request),
+        }
+    }
+
+    fn start(
+        &self,
+        via: &Target,
+        stamps: Vec<Stamp>,
+        session: Session,
+        idle_time: Duration,
+        request: Request,
+    ) -> io::Result<()> {
+        let (bell, rung) = pair()?;
+        let requests = Mutex::new(Some(VecDeque::from([request])));
+        let desk = Arc::new(Desk { requests, bell });
+        let mut entries = lock(&self.entries);
+        if entries.closed {
+            return Err(io::Error::other("the connections are being closed"));
+        }
+        let pump = Pump::new(session, Arc::clone(&desk), rung, idle_time);
+        let thread = spawn(format!("ssh-jump-{}", via.name), move || pump.run())?;
+        if let Some(old) = entries.by_target.insert(via.clone(), Entry { desk, stamps, thread }) {
+            // With another key in its file, what runs over the old session may still end there,
+            // and nothing new begins: it ends when it is unused.
+            entries.replaced.push(old.thread);
+        }
+        let (ended, running) = entries.replaced.drain(..).partition(Handle::is_finished);
+        entries.replaced = running;
+        drop(entries);
+        Vec::into_iter(ended).for_each(Handle::join);
+        Ok(())
+    }
+
+    /// How many jump sessions there are; forgets those that have ended.
+    pub(super) fn count(&self) -> usize {
+        let mut entries = lock(&self.entries);
+        let ended = |_: &Target, entry: &mut Entry| entry.thread.is_finished();
+        entries.by_target.extract_if(ended).for_each(|(_, entry)| entry.thread.join());
+        entries.by_target.len()
+    }
+
+    /// Ends all of them, and waits for their threads until the deadline.
+    pub(super) fn close(&self, deadline: Instant) {
+        let mut entries = lock(&self.entries);
+        entries.closed = true;
+        let current: Vec<_> = entries.by_target.drain().map(|(_, entry)| entry).collect();
+        let replaced = std::mem::take(&mut entries.replaced);
+        drop(entries);
+        current.iter().for_each(|entry| entry.desk.close());
+        for thread in current.into_iter().map(|entry| entry.thread).chain(replaced) {
+            if let Err(thread) = thread.join_until(deadline) {
+                log::warn!(task = thread.name(); "the thread did not end in time");
+            }
+        }
+    }
+}
+
+/// A pair of connected streams that never block.
+fn pair() -> io::Result<(UnixStream, UnixStream)> {
+    let (one, other) = UnixStream::pair()?;
+    one.set_nonblocking(true)?;
+    other.set_nonblocking(true)?;
+    Ok((one, other))
+}
+
+fn no_stream(via: &Target, kind: Kind, why: &str) -> Failure {
+    Failure::new(&via.name, kind, format!("no connection through the jump host: {why}"))
+}

@@ -1,0 +1,296 @@
+//! The real line: a session of the pool in the hands of one owner, with a main command and at most
+//! one beside it, both in one loop over one socket.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::command::Command;
+use super::connect::{is_refused_channel, refused_channel, request_channel, said_by};
+use super::pool::Shared;
+use super::session::{Session, Trouble, code};
+use super::wait::Woken;
+use super::{Event, Failure, Kind, Line, Target};
+use crate::threads::Latch;
+
+/// The largest piece of output, in bytes.
+const PIECE: usize = 64 * 1024;
+
+/// How much is kept of what the command beside writes, in bytes.
+const BESIDE: usize = 64 * 1024;
+
+/// How long two commands that both wait for the end of their channel are left alone at most:
+/// reading for one can take in the end of the other, and nothing tells.
+const BOTH_ENDING: std::time::Duration = std::time::Duration::from_millis(10);
+
+/// A checked-out session.
+pub(super) struct PoolLine {
+    target: Arc<Target>,
+    pool: Arc<Shared>,
+    /// Always there until the line is dropped.
+    session: Option<Session>,
+    stamps: Vec<super::key_file::Stamp>,
+    main: Option<Command>,
+    beside: Option<Beside>,
+    /// The session cannot serve another command.
+    spoilt: bool,
+    input_sent: bool,
+    buffer: Vec<u8>,
+}
+
+struct Beside {
+    command: Command,
+    output: Vec<u8>,
+}
+
+impl PoolLine {
+    pub(super) fn new(
+        pool: Arc<Shared>,
+        target: Arc<Target>,
+        stamps: Vec<super::key_file::Stamp>,
+        session: Session,
+        channel: ssh2::Channel,
+    ) -> PoolLine {
+        PoolLine {
+            target,
+            pool,
+            session: Some(session),
+            stamps,
+            main: Some(Command::new(channel)),
+            beside: None,
+            spoilt: false,
+            input_sent: false,
+            buffer: Vec::new(),
+        }
+    }
+
+    /// One look at everything: the first thing that has happened, or whether there is something
+    /// to send for which the socket has no room.
+    fn turn(&mut self) -> Result<Turn, Trouble> {
+        let session = session_of(&mut self.session)?;
+        let mut wants_room = false;
+        loop {
+            if let Some(main) = &mut self.main {
+                wants_room |= main.feed(session).map_err(Trouble::Ssh)?;
+                self.input_sent = main.may_have_started();
+                self.buffer.resize(PIECE, 0);
+                if let Some((stream, read)) =
+                    main.read(&mut self.buffer, session).map_err(Trouble::Ssh)?
+                {
+                    let data = self.buffer[..read].to_vec();
+                    return Ok(Turn::Event(Event::Output { stream, data }));
+                }
+            }
+            if let Some(beside) = &mut self.beside {
+                wants_room |= beside.command.feed(session).map_err(Trouble::Ssh)?;
+                if beside.read(&mut self.buffer, session)? {
+                    continue;
+                }
+                if let Some(exit) = beside.command.exit().map_err(Trouble::Ssh)? {
+                    let output = std::mem::take(&mut beside.output);
+                    self.end_beside();
+                    return Ok(Turn::Event(Event::Beside { exit, output }));
+                }
+            }
+            if let Some(main) = &mut self.main {
+                // What was read for the command beside may have taken in more of ours.
+                if main.has_more() {
+                    continue;
+                }
+                if let Some(exit) = main.exit().map_err(Trouble::Ssh)? {
+                    self.end_main();
+                    return Ok(Turn::Event(Event::End(exit)));
+                }
+            }
+            if !self.beside.as_ref().is_some_and(|beside| beside.command.has_more()) {
+                return Ok(Turn::Nothing { wants_room });
+            }
+        }
+    }
+
+    fn end_main(&mut self) {
+        if let (Some(main), Some(session)) = (self.main.take(), &self.session) {
+            self.spoilt |= !main.close(session);
+        }
+    }
+
+    fn end_beside(&mut self) {
+        if let (Some(beside), Some(session)) = (self.beside.take(), &self.session) {
+            self.spoilt |= !beside.command.close(session);
+        }
+    }
+
+    /// When to look again although nothing came in.
+    fn look_again(&self, deadline: Instant) -> Instant {
+        let main = self.main.as_ref().is_some_and(Command::is_at_end);
+        let beside = self.beside.as_ref().is_some_and(|beside| beside.command.is_at_end());
+        if main && beside { deadline.min(Instant::now() + BOTH_ENDING) } else { deadline }
+    }
+
+    /// Starts a command and waits for the server's confirmation.
+    fn start(
+        session: &mut Session,
+        command: &mut Command,
+        text: &str,
+        deadline: Instant,
+    ) -> Result<(), Trouble> {
+        loop {
+            command.begin(text, session).map_err(Trouble::Ssh)?;
+            if command.is_confirmed() {
+                return Ok(());
+            }
+            if session.wait(!command.is_started(), None, deadline) == Woken::TimedOut {
+                return Err(Trouble::TimedOut);
+            }
+        }
+    }
+
+    /// A trouble of this line in words. After all but a refusal the session is of no more use.
+    fn failure(&mut self, trouble: &Trouble, input_sent: bool) -> Failure {
+        if is_refused_channel(trouble) {
+            return refused_channel(&self.target, trouble);
+        }
+        self.spoilt = true;
+        let timed_out = matches!(trouble, Trouble::TimedOut) || trouble.code() == code::TIMEOUT;
+        let (kind, message) = if timed_out {
+            (Kind::TimedOut, "the server did not answer in time".to_owned())
+        } else {
+            (Kind::Lost, format!("the connection was lost: {}", said_by(trouble)))
+        };
+        Failure { input_sent, ..Failure::new(&self.target.name, kind, message) }
+    }
+
+    fn misuse(&self, message: &str) -> Failure {
+        Failure::new(&self.target.name, Kind::Channel, message)
+    }
+}
+
+enum Turn {
+    Event(Event),
+    Nothing { wants_room: bool },
+}
+
+impl Beside {
+    /// Reads on and keeps the beginning. Whether there was something.
+    fn read(&mut self, buffer: &mut Vec<u8>, session: &mut Session) -> Result<bool, Trouble> {
+        buffer.resize(PIECE, 0);
+        let Some((_, read)) = self.command.read(buffer, session).map_err(Trouble::Ssh)? else {
+            return Ok(false);
+        };
+        let room = (BESIDE - self.output.len()).min(read);
+        self.output.extend_from_slice(&buffer[..room]);
+        Ok(true)
+    }
+}
+
+fn session_of(session: &mut Option<Session>) -> Result<&mut Session, Trouble> {
+    session.as_mut().ok_or_else(|| Trouble::Ssh(ssh2::Error::eof()))
+}
+
+impl Line for PoolLine {
+    fn name(&self) -> &str {
+        &self.target.name
+    }
+
+    fn exec(&mut self, command: &str, input: &[u8], deadline: Instant) -> Result<(), Failure> {
+        if command.contains('\0') {
+            return Err(self.misuse("a command cannot hold a NUL byte"));
+        }
+        let (Some(main), Some(session)) = (&mut self.main, &mut self.session) else {
+            return Err(self.misuse("this line has had its command"));
+        };
+        if main.is_started() {
+            return Err(self.misuse("this line has its command already"));
+        }
+        main.set_input(input);
+        let started = PoolLine::start(session, main, command, deadline);
+        self.input_sent = main.may_have_started();
+        started.map_err(|trouble| {
+            let failure = self.failure(&trouble, self.input_sent);
+            if failure.kind == Kind::Channel {
+                self.end_main();
+            }
+            failure
+        })
+    }
+
+    fn next(&mut self, stop: Option<&Latch>, deadline: Instant) -> Result<Event, Failure> {
+        if self.main.as_ref().is_none_or(|main| !main.is_started()) && self.beside.is_none() {
+            return Err(self.misuse("no command is running on this line"));
+        }
+        loop {
+            if stop.is_some_and(Latch::is_set) {
+                return Ok(Event::Stopped);
+            }
+            if Instant::now() >= deadline {
+                return Ok(Event::TimedOut);
+            }
+            let wants_room = match self.turn() {
+                Ok(Turn::Event(event)) => return Ok(event),
+                Ok(Turn::Nothing { wants_room }) => wants_room,
+                Err(trouble) => return Err(self.failure(&trouble, self.input_sent)),
+            };
+            let until = self.look_again(deadline);
+            if let Some(session) = &mut self.session {
+                let _ = session.wait(wants_room, stop, until); // looked at above
+            }
+        }
+    }
+
+    fn beside(&mut self, command: &str, input: &[u8], deadline: Instant) -> Result<(), Failure> {
+        if command.contains('\0') {
+            return Err(self.misuse("a command cannot hold a NUL byte"));
+        }
+        if self.beside.is_some() {
+            return Err(self.misuse("this line has a command beside already"));
+        }
+        let Some(session) = &mut self.session else {
+            return Err(self.misuse("this line is closed"));
+        };
+        let channel = match session.drive(None, deadline, request_channel) {
+            Ok(channel) => channel,
+            Err(trouble) => return Err(self.failure(&trouble, false)),
+        };
+        let mut beside = Command::new(channel);
+        beside.set_input(input);
+        beside.end_input();
+        let started = PoolLine::start(session, &mut beside, command, deadline);
+        let input_sent = beside.may_have_started();
+        self.beside = Some(Beside { command: beside, output: Vec::new() });
+        started.map_err(|trouble| {
+            let failure = self.failure(&trouble, input_sent);
+            if failure.kind == Kind::Channel {
+                self.end_beside();
+            }
+            failure
+        })
+    }
+
+    fn end_input(&mut self) -> Result<(), Failure> {
+        let (Some(main), Some(session)) = (&mut self.main, &mut self.session) else {
+            return Ok(());
+        };
+        main.end_input();
+        if main.is_confirmed() {
+            let fed = main.feed(session);
+            self.input_sent = main.may_have_started();
+            fed.map_err(|error| self.failure(&Trouble::Ssh(error), self.input_sent))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for PoolLine {
+    fn drop(&mut self) {
+        let Some(session) = self.session.take() else { return };
+        // A channel that never had its command is closed like an ended one, but its end would
+        // have to be waited for.
+        let at_rest = self.main.is_none() && self.beside.is_none() && !self.spoilt;
+        if !at_rest {
+            session.shut();
+        }
+        // Channels go while their session is shut down or has no more of them.
+        (self.main, self.beside) = (None, None);
+        let stamps = std::mem::take(&mut self.stamps);
+        self.pool.take_back(at_rest.then_some(session), &self.target, stamps);
+    }
+}

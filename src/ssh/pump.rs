@@ -1,0 +1,341 @@
+//! The pump of a jump session: the thread that owns the session and moves bytes between its
+//! channels and the streams of the inner sessions, with one poll for all. What one side does not
+//! take is not read from the other, so a slow side costs no memory beyond a packet.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use ssh2::Channel;
+
+use super::jump::{Desk, Request};
+use super::session::{Session, code, number};
+use super::wait::timespec;
+use crate::threads::lock;
+
+/// Bytes moved at a time: a packet.
+const CHUNK: usize = 32 * 1024;
+
+pub(super) struct Pump {
+    session: Session,
+    desk: Arc<Desk>,
+    rung: UnixStream,
+    idle_time: Duration,
+    unused_since: Instant,
+    opening: Option<Request>,
+    pipes: Vec<Pipe>,
+    buffer: Vec<u8>,
+    /// Somebody has something to send and the session's socket had no room.
+    wants_room: bool,
+}
+
+/// One inner connection.
+struct Pipe {
+    channel: Channel,
+    stream: UnixStream,
+    /// Read from the channel, not yet taken by the stream; usually empty, without memory.
+    inward: Vec<u8>,
+    /// Read from the stream, not yet taken by the channel.
+    outward: Vec<u8>,
+    closing: bool,
+    done: bool,
+}
+
+/// The session is gone, or nobody needs it any more.
+struct End;
+
+impl Pump {
+    pub(super) fn new(
+        session: Session,
+        desk: Arc<Desk>,
+        rung: UnixStream,
+        idle_time: Duration,
+    ) -> Pump {
+        Pump {
+            session,
+            desk,
+            rung,
+            idle_time,
+            unused_since: Instant::now(),
+            opening: None,
+            pipes: Vec::new(),
+            buffer: vec![0; CHUNK],
+            wants_room: false,
+        }
+    }
+
+    /// The body of the thread.
+    pub(super) fn run(mut self) {
+        while self.turn().and_then(|()| self.wait()).is_ok() {}
+        self.desk.close();
+        // Shut down before the channels are dropped: they would send.
+        self.session.shut();
+    }
+
+    /// Moves whatever can be moved.
+    fn turn(&mut self) -> Result<(), End> {
+        loop {
+            if self.desk.is_closed() {
+                return Err(End);
+            }
+            self.wants_room = false;
+            let mut moved = false;
+            for index in 0..self.pipes.len() {
+                moved |= self.advance(index)?;
+            }
+            self.pipes.retain(|pipe| !pipe.done);
+            // Last, as reading for a pipe may take in the answer to it; what it takes in for a
+            // pipe, `has_more` sees.
+            moved |= self.open_next()?;
+            if !moved && !self.pipes.iter().any(Pipe::has_more) {
+                return self.end_if_unused();
+            }
+        }
+    }
+
+    fn end_if_unused(&mut self) -> Result<(), End> {
+        if !self.is_unused() {
+            self.unused_since = Instant::now();
+        } else if self.unused_since.elapsed() >= self.idle_time && self.desk.close_if_empty() {
+            return Err(End);
+        }
+        Ok(())
+    }
+
+    fn is_unused(&self) -> bool {
+        self.pipes.is_empty() && self.opening.is_none()
+    }
+
+    /// Opens the channel of the next request; libssh2 can open one at a time.
+    fn open_next(&mut self) -> Result<bool, End> {
+        let Some(request) = self.opening.take().or_else(|| self.desk.next()) else {
+            return Ok(false);
+        };
+        if !self.session.writable() {
+            self.wants_room = true;
+            self.opening = Some(request);
+            return Ok(false);
+        }
+        match self.session.ssh().channel_direct_tcpip(&request.host, request.port, None) {
+            Ok(channel) => {
+                self.pipes.push(Pipe::new(channel, request.stream));
+                Ok(true)
+            }
+            Err(error) if number(&error) == code::EAGAIN => {
+                self.opening = Some(request);
+                Ok(false)
+            }
+            Err(error) if number(&error) == code::CHANNEL_FAILURE => {
+                *lock(&request.refusal) = Some(error.message().to_owned());
+                Ok(true)
+            }
+            Err(error) => {
+                log::debug!("a jump session is lost: {error}");
+                Err(End)
+            }
+        }
+    }
+
+    fn advance(&mut self, index: usize) -> Result<bool, End> {
+        let pipe = &mut self.pipes[index];
+        if !pipe.closing {
+            let moved = pipe.inward(&mut self.buffer).and_then(|inward| {
+                let outward = pipe.outward(&self.session, &mut self.buffer)?;
+                Ok(inward | outward)
+            });
+            match moved {
+                Ok(moved) => {
+                    self.wants_room |= !pipe.outward.is_empty() && !self.session.writable();
+                    return Ok(moved);
+                }
+                Err(Broken::Stream) => pipe.close(),
+                Err(Broken::Channel) if self.session_works() => self.pipes[index].close(),
+                Err(Broken::Channel) => return Err(End),
+            }
+        }
+        self.finish(index)
+    }
+
+    /// Closes the channel of a closing pipe, so that libssh2 forgets it.
+    fn finish(&mut self, index: usize) -> Result<bool, End> {
+        if !self.session.writable() {
+            self.wants_room = true;
+            return Ok(false);
+        }
+        match self.pipes[index].channel.close() {
+            Err(error) if number(&error) == code::EAGAIN => Ok(false),
+            Err(_) if !self.session_works() => Err(End),
+            _ => {
+                self.pipes[index].done = true;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Whether the last failure was one of a channel alone.
+    fn session_works(&mut self) -> bool {
+        ssh2::Error::last_session_error(self.session.ssh()).is_none_or(|error| {
+            matches!(
+                number(&error),
+                code::CHANNEL_CLOSED
+                    | code::CHANNEL_EOF_SENT
+                    | code::CHANNEL_UNKNOWN
+                    | code::CHANNEL_FAILURE
+            )
+        })
+    }
+
+    /// Waits until something can be moved, or it is time to look after the session.
+    fn wait(&mut self) -> Result<(), End> {
+        let unused = self.is_unused();
+        let reads = self.opening.is_some() || self.pipes.iter().any(Pipe::wants_session);
+        let mut events = PollFlags::empty();
+        // Who would not read must not ask, or the poll returns at once for ever.
+        events.set(PollFlags::IN, reads);
+        events.set(PollFlags::RDHUP, unused);
+        events.set(PollFlags::OUT, self.wants_room || self.session.is_sending());
+        let mut until = self.session.next_keepalive();
+        if unused {
+            until = until.min(self.unused_since + self.idle_time);
+        }
+        self.session.acknowledge();
+
+        let mut fds = vec![
+            PollFd::from_borrowed_fd(self.session.as_fd(), events),
+            PollFd::from_borrowed_fd(self.rung.as_fd(), PollFlags::IN),
+        ];
+        for pipe in self.pipes.iter().filter(|pipe| !pipe.closing) {
+            fds.push(PollFd::from_borrowed_fd(pipe.stream.as_fd(), pipe.events()));
+        }
+        let time = timespec(until.saturating_duration_since(Instant::now()));
+        if poll(&mut fds, Some(&time)).is_err() {
+            return Ok(()); // a signal
+        }
+        let lost = PollFlags::HUP | PollFlags::ERR | PollFlags::RDHUP;
+        let session_lost = fds[0].revents().intersects(lost) && !reads;
+        let gone: Vec<_> =
+            fds[2..].iter().map(|fd| fd.revents().contains(PollFlags::HUP)).collect();
+        let rings = fds[1].revents().contains(PollFlags::IN);
+        drop(fds);
+        if session_lost {
+            return Err(End);
+        }
+        for (pipe, gone) in self.pipes.iter_mut().filter(|pipe| !pipe.closing).zip(gone) {
+            // The inner session was dropped: what it has not taken or sent, nobody misses.
+            if gone {
+                pipe.close();
+            }
+        }
+        if rings {
+            let _ = self.rung.read(&mut self.buffer);
+        }
+        self.session.keep_alive();
+        Ok(())
+    }
+}
+
+/// Which side of a pipe failed.
+enum Broken {
+    Stream,
+    Channel,
+}
+
+impl Pipe {
+    fn new(channel: Channel, stream: UnixStream) -> Pipe {
+        let (inward, outward) = (Vec::new(), Vec::new());
+        Pipe { channel, stream, inward, outward, closing: false, done: false }
+    }
+
+    /// Moves a chunk from the channel to the stream.
+    fn inward(&mut self, buffer: &mut [u8]) -> Result<bool, Broken> {
+        if !self.inward.is_empty() {
+            return flush(&mut self.inward, &mut self.stream).map_err(|_| Broken::Stream);
+        }
+        match self.channel.read(buffer) {
+            Ok(0) if self.channel.eof() => {
+                self.close();
+                Ok(true)
+            }
+            Ok(0) => Ok(false),
+            Ok(read) => {
+                self.inward.extend_from_slice(&buffer[..read]);
+                flush(&mut self.inward, &mut self.stream).map_err(|_| Broken::Stream)?;
+                Ok(true)
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+            Err(_) => Err(Broken::Channel),
+        }
+    }
+
+    /// Moves a chunk from the stream to the channel.
+    fn outward(&mut self, session: &Session, buffer: &mut [u8]) -> Result<bool, Broken> {
+        if self.closing {
+            return Ok(false);
+        }
+        let mut moved = false;
+        if self.outward.is_empty() {
+            match self.stream.read(buffer) {
+                Ok(0) => return Err(Broken::Stream),
+                Ok(read) => self.outward.extend_from_slice(&buffer[..read]),
+                Err(error) if is_passing(&error) => return Ok(false),
+                Err(_) => return Err(Broken::Stream),
+            }
+            moved = true;
+        }
+        if session.writable() {
+            moved |= flush(&mut self.outward, &mut self.channel).map_err(|_| Broken::Channel)?;
+        }
+        Ok(moved)
+    }
+
+    /// Ends the stream at once; the channel is closed in the following turns.
+    fn close(&mut self) {
+        self.closing = true;
+        let _ = self.stream.shutdown(std::net::Shutdown::Both);
+        (self.inward, self.outward) = (Vec::new(), Vec::new());
+    }
+
+    /// Whether libssh2 holds something that an own turn would move.
+    fn has_more(&self) -> bool {
+        !self.closing
+            && self.inward.is_empty()
+            && (self.channel.read_window().available > 0 || self.channel.eof())
+    }
+
+    /// Whether a turn of this pipe would read the session's socket.
+    fn wants_session(&self) -> bool {
+        self.closing || self.inward.is_empty() || !self.outward.is_empty()
+    }
+
+    fn events(&self) -> PollFlags {
+        let mut events = PollFlags::empty();
+        events.set(PollFlags::IN, self.outward.is_empty());
+        events.set(PollFlags::OUT, !self.inward.is_empty());
+        events
+    }
+}
+
+/// Writes what the other side takes of the data; whether it took something.
+fn flush(data: &mut Vec<u8>, to: &mut impl Write) -> io::Result<bool> {
+    let mut written = 0;
+    while written < data.len() {
+        match to.write(&data[written..]) {
+            Ok(0) => break,
+            Ok(more) => written += more,
+            Err(error) if is_passing(&error) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    data.drain(..written);
+    if data.is_empty() {
+        *data = Vec::new();
+    }
+    Ok(written > 0)
+}
+
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
+}

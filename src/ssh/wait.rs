@@ -1,0 +1,62 @@
+//! Waiting: one poll over a descriptor, a latch and a deadline. Nothing here sleeps otherwise.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Instant;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::threads::Latch;
+
+/// Why a wait ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Woken {
+    /// The descriptor may be ready; look.
+    Ready,
+    /// The latch is set.
+    Stopped,
+    /// The deadline has passed.
+    TimedOut,
+}
+
+/// Waits until `fd` has one of `events`.
+pub(super) fn wait(
+    fd: impl AsFd,
+    events: PollFlags,
+    stop: Option<&Latch>,
+    deadline: Instant,
+) -> Woken {
+    if stop.is_some_and(Latch::is_set) {
+        return Woken::Stopped;
+    }
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Woken::TimedOut;
+    }
+    let time = timespec(left);
+    let mut fds = [
+        PollFd::from_borrowed_fd(fd.as_fd(), events),
+        PollFd::from_borrowed_fd(stop.map_or(fd.as_fd(), AsFd::as_fd), PollFlags::IN),
+    ];
+    let used = if stop.is_some() { 2 } else { 1 };
+    match poll(&mut fds[..used], Some(&time)) {
+        Ok(0) if Instant::now() >= deadline => Woken::TimedOut,
+        _ if stop.is_some_and(Latch::is_set) => Woken::Stopped,
+        // A signal, or a clock that is a little early, costs one look more.
+        _ => Woken::Ready,
+    }
+}
+
+/// Whether `fd` has one of `events` now.
+pub(super) fn ready(fd: BorrowedFd<'_>, events: PollFlags) -> bool {
+    let mut fds = [PollFd::from_borrowed_fd(fd, events)];
+    matches!(poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(1..))
+}
+
+/// A duration as poll wants it.
+pub(super) fn timespec(time: std::time::Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(time.subsec_nanos()),
+    }
+}

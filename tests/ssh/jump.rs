@@ -1,0 +1,141 @@
+//! Jump hosts: one session for all who go through, also nested, and failures that name the culprit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use linkops::ssh::{Dial, Exit, Kind, Target};
+
+use super::{Lab, drain, known_hosts, read_until, run_on};
+use crate::support::sshd::{Options, Sshd, patience, stranger_key};
+use crate::support::wait_until;
+
+/// A target behind the lab's server.
+fn behind(lab: &Lab, inner: &Sshd, name: &str) -> Target {
+    Target { via: Some(Box::new(lab.sshd.target("bastion"))), ..inner.target(name) }
+}
+
+#[test]
+fn inner_hosts_share_one_jump_session() {
+    let (lab, inner) = (Lab::new(), Sshd::plain());
+    let runs: Vec<_> = (0..6)
+        .map(|n| {
+            let (pool, target) = (Arc::clone(&lab.pool), behind(&lab, &inner, &format!("vm-{n}")));
+            std::thread::spawn(move || run_on(&pool, &target, "echo $SSH_CONNECTION", b""))
+        })
+        .collect();
+    for run in runs {
+        let text = String::from_utf8(run.join().unwrap().unwrap().stdout).unwrap();
+        assert!(text.trim().ends_with(&inner.port().to_string()), "{text}");
+    }
+    assert_eq!((lab.sshd.logins(), inner.logins()), (1, 6));
+    assert_eq!((lab.pool.figures().jumps, lab.pool.figures().idle), (1, 6));
+    let known = std::fs::read_to_string(known_hosts(&lab.sshd)).unwrap();
+    assert!(known.contains(&inner.known_hosts_line()), "the inner host has its own name: {known}");
+}
+
+#[test]
+fn much_goes_through_in_both_directions() {
+    let (lab, inner) = (Lab::new(), Sshd::plain());
+    let target = behind(&lab, &inner, "vm-01");
+    let input: Vec<u8> = (0..10_000_000u32).map(|n| (n % 253) as u8).collect();
+    let output = run_on(&lab.pool, &target, "cat; echo end >&2", &input).unwrap();
+    assert!(output.stdout == input, "{} bytes came back", output.stdout.len());
+    assert_eq!((output.stderr, output.exit), (b"end\n".to_vec(), Exit::Code(0)));
+}
+
+#[test]
+fn a_reader_that_does_not_read_holds_nobody_else_up() {
+    let (lab, inner) = (Lab::new(), Sshd::plain());
+    let slow = behind(&lab, &inner, "slow");
+    let mut line = lab.pool.dial(&slow, &lab.stop).unwrap();
+    line.exec("head -c 30000000 /dev/zero", b"", patience()).unwrap();
+    for _ in 0..5 {
+        let other = behind(&lab, &inner, "other");
+        let output = run_on(&lab.pool, &other, "head -c 1000000 /dev/zero", b"").unwrap();
+        assert_eq!(output.stdout.len(), 1_000_000);
+    }
+    assert_eq!(drain(line.as_mut()).unwrap().stdout.len(), 30_000_000);
+}
+
+#[test]
+fn jumps_can_be_nested() {
+    let (lab, middle, inner) = (Lab::new(), Sshd::plain(), Sshd::plain());
+    let middle_target = behind(&lab, &middle, "middle");
+    let target = Target { via: Some(Box::new(middle_target)), ..inner.target("inner") };
+    for _ in 0..3 {
+        assert_eq!(run_on(&lab.pool, &target, "echo deep", b"").unwrap().stdout, b"deep\n");
+    }
+    assert_eq!((lab.sshd.logins(), middle.logins(), inner.logins()), (1, 1, 1));
+    assert_eq!(lab.pool.figures().jumps, 2);
+    lab.pool.close(patience());
+    assert_eq!(lab.pool.figures(), Default::default());
+}
+
+#[test]
+fn who_is_at_fault_is_named() {
+    let (lab, mut inner) = (Lab::new(), Sshd::plain());
+    let target = behind(&lab, &inner, "vm-01");
+    let mut locked_out = target.clone();
+    if let Some(via) = &mut locked_out.via {
+        via.key = lab.sshd.directory().join("stranger");
+        stranger_key(&via.key);
+    }
+    let failure = run_on(&lab.pool, &locked_out, "true", b"").unwrap_err();
+    assert_eq!((failure.kind, failure.target.as_str()), (Kind::Authentication, "bastion"));
+
+    inner.stop();
+    let failure = run_on(&lab.pool, &target, "true", b"").unwrap_err();
+    assert_eq!((failure.kind, failure.target.as_str()), (Kind::Jump, "vm-01"), "{failure}");
+    assert!(failure.message.contains("\"bastion\""), "{failure}");
+
+    let mut lab = lab;
+    lab.sshd.stop();
+    let failure = run_on(&lab.pool, &target, "true", b"").unwrap_err();
+    assert_eq!((failure.kind, failure.target.as_str()), (Kind::Refused, "bastion"), "{failure}");
+}
+
+#[test]
+fn forwarding_that_is_forbidden_is_said() {
+    let config = "AllowTcpForwarding no".to_owned();
+    let lab = Lab::with(Options { config, addresses: 1 }, |_| {});
+    let inner = Sshd::plain();
+    let failure = run_on(&lab.pool, &behind(&lab, &inner, "vm-01"), "true", b"").unwrap_err();
+    assert_eq!(failure.kind, Kind::Jump, "{failure}");
+    assert!(failure.message.contains("AllowTcpForwarding"), "{failure}");
+}
+
+#[test]
+fn a_lost_jump_host_is_a_loss_and_comes_back() {
+    let (lab, inner) = (Lab::new(), Sshd::plain());
+    let target = behind(&lab, &inner, "vm-01");
+    let mut line = lab.pool.dial(&target, &lab.stop).unwrap();
+    line.exec("echo one; cat", b"", patience()).unwrap();
+    read_until(line.as_mut(), "one\n");
+    lab.sshd.end_sessions();
+    assert_eq!(line.next(None, patience()).unwrap_err().kind, Kind::Lost);
+    drop(line);
+    assert_eq!(run_on(&lab.pool, &target, "echo back", b"").unwrap().stdout, b"back\n");
+    assert_eq!(lab.sshd.logins(), 2);
+}
+
+#[test]
+fn an_unused_jump_session_ends() {
+    let lab = Lab::with(Options::default(), |settings| {
+        settings.idle_time = Duration::from_millis(50);
+    });
+    let inner = Sshd::plain();
+    run_on(&lab.pool, &behind(&lab, &inner, "vm-01"), "true", b"").unwrap();
+    wait_until(patience(), "all sessions have ended", || {
+        lab.pool.figures() == Default::default() && lab.sshd.sessions() + inner.sessions() == 0
+    });
+}
+
+#[test]
+fn an_unused_jump_host_that_dies_is_noticed() {
+    let lab = Lab::with(Options::default(), |settings| settings.max_idle = 0);
+    let inner = Sshd::plain();
+    run_on(&lab.pool, &behind(&lab, &inner, "vm-01"), "true", b"").unwrap();
+    assert_eq!(lab.pool.figures().jumps, 1);
+    lab.sshd.end_sessions();
+    wait_until(patience(), "the jump session has ended", || lab.pool.figures().jumps == 0);
+}

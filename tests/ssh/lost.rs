@@ -1,0 +1,86 @@
+//! Connections that die: never success, and it is known whether something may have started.
+
+use linkops::ssh::{Dial, Target};
+use linkops::ssh::{Event, Kind};
+
+use super::{Lab, read_until, run_on};
+use crate::support::sshd::{Cuttable, patience};
+use crate::support::wait_until;
+
+fn over(link: &Cuttable, lab: &Lab) -> Target {
+    Target { port: link.port(), ..lab.target() }
+}
+
+#[test]
+fn a_cut_in_the_middle_of_output_is_a_loss() {
+    let lab = Lab::new();
+    let link = Cuttable::start(lab.sshd.port());
+    let mut line = lab.pool.dial(&over(&link, &lab), &lab.stop).unwrap();
+    line.exec("echo one; read x; echo two", b"", patience()).unwrap();
+    read_until(line.as_mut(), "one\n");
+    link.cut();
+    let failure = line.next(None, patience()).unwrap_err();
+    assert_eq!(failure.kind, Kind::Lost, "{failure}");
+    assert!(failure.may_have_started());
+    assert_eq!(line.next(None, patience()).unwrap_err().kind, Kind::Lost, "and it stays lost");
+    drop(line);
+    assert_eq!(lab.pool.figures(), Default::default());
+}
+
+#[test]
+fn a_killed_server_process_is_a_loss() {
+    let lab = Lab::new();
+    let mut line = lab.exec("echo one; cat");
+    read_until(line.as_mut(), "one\n");
+    lab.sshd.end_sessions();
+    assert_eq!(line.next(None, patience()).unwrap_err().kind, Kind::Lost);
+}
+
+#[test]
+fn a_cut_before_the_input_is_through_has_started_nothing() {
+    let lab = Lab::new();
+    let link = Cuttable::start(lab.sshd.port());
+    let mut line = lab.pool.dial(&over(&link, &lab), &lab.stop).unwrap();
+    // More than windows and buffers hold: the command does not read.
+    let input = vec![b'x'; 32 << 20];
+    line.exec("echo up; exec sleep 1000", &input, patience()).unwrap();
+    read_until(line.as_mut(), "up\n");
+    link.cut();
+    let failure = loop {
+        match line.next(None, patience()) {
+            Ok(Event::Output { .. }) => {}
+            Ok(other) => panic!("{other:?}"),
+            Err(failure) => break failure,
+        }
+    };
+    assert_eq!(failure.kind, Kind::Lost, "{failure}");
+    assert!(!failure.may_have_started());
+}
+
+#[test]
+fn a_command_that_is_not_confirmed_in_time_says_so() {
+    let lab = Lab::new();
+    let mut line = lab.dial().unwrap();
+    lab.sshd.pause();
+    let failure = line.exec("true", b"input", std::time::Instant::now()).unwrap_err();
+    assert_eq!(failure.kind, Kind::TimedOut, "{failure}");
+    assert!(failure.may_have_started(), "its input is in the kernel's hands");
+    drop(line); // does not wait for the server
+    lab.sshd.resume();
+    assert_eq!(lab.pool.figures(), Default::default());
+}
+
+#[test]
+fn a_login_that_is_cut_is_tried_again() {
+    let lab = Lab::new();
+    let link = Cuttable::start(lab.sshd.port());
+    let target = over(&link, &lab);
+    lab.sshd.pause();
+    let pool = lab.pool.clone();
+    let run = std::thread::spawn(move || run_on(&pool, &target, "echo through", b""));
+    wait_until(patience(), "the first try has begun", || link.accepted() == 1);
+    link.cut();
+    wait_until(patience(), "the second try has begun", || link.accepted() == 2);
+    lab.sshd.resume();
+    assert_eq!(run.join().unwrap().unwrap().stdout, b"through\n");
+}
