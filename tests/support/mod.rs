@@ -4,15 +4,15 @@ use linkops::threads::Latch;
 use std::time::{Duration, Instant};
 
 /// How long a test waits for what must come; never what it measures.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A moment that is far enough away for any busy machine.
-pub fn deadline() -> Instant {
+pub(crate) fn deadline() -> Instant {
     Instant::now() + PATIENCE
 }
 
 /// Waits until `condition` holds; panics with `what` when it does not before `deadline`.
-pub fn wait_until(deadline: Instant, what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) fn wait_until(deadline: Instant, what: &str, mut condition: impl FnMut() -> bool) {
     let never = Latch::new().expect("a latch");
     while !condition() {
         assert!(Instant::now() < deadline, "waited in vain: {what}");
