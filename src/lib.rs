@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod auth;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod enrollment;
@@ -10,6 +11,7 @@ pub mod http;
 pub mod inventory;
 pub mod logging;
 pub mod operations;
+pub mod server;
 pub mod ssh;
 pub mod store;
 pub mod threads;

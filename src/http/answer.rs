@@ -1,7 +1,7 @@
 //! From a response to bytes: the head with all that the transport adds, for GET and HEAD alike.
 
 use super::parse::Terms;
-use super::response::{Body, Response, reason};
+use super::response::{Body, Fields, Response, reason};
 use super::socket;
 use super::{Settings, date};
 use std::borrow::Cow;
@@ -85,8 +85,6 @@ pub(crate) fn whole(response: Response, terms: &Terms, settings: &Settings) -> O
     let silent = terms.head_only || framing == Framing::Nothing;
     Outgoing::new(bytes, if silent { Cow::Borrowed(b"") } else { body })
 }
-
-type Fields = [(Cow<'static, str>, Cow<'static, str>)];
 
 /// The head of an answer.
 pub(crate) fn head(

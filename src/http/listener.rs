@@ -50,7 +50,7 @@ impl Listener {
             waker: Waker::new().map_err(doing)?,
             stop: Arc::new(Latch::new().map_err(doing)?),
             deadline: OnceLock::new(),
-            budget: Budget::new(self.settings.max_buffered),
+            budget: Budget::new(self.settings.max_buffered.max(self.settings.max_body)),
             streams: Streams::default(),
             back,
             connections: AtomicUsize::new(0),

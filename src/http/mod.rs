@@ -59,8 +59,9 @@ pub struct Settings {
     /// Bytes of a request's body; more is answered 413.
     pub max_body: usize,
     /// Bytes of all bodies that are being received or handled, and of all answers that wait for
-    /// their reader. When they are used up, the body that has been arriving longest is answered
-    /// 503. It is at least `max_body`, else that cannot be received.
+    /// their reader; at least `max_body`. When they are used up, the body that has been arriving
+    /// longest is answered 503. Resident memory can reach about twice as much, because buffers
+    /// grow by doubling.
     pub max_buffered: usize,
     /// Bytes of a request's head; more is answered 431.
     pub max_head: usize,
@@ -71,7 +72,8 @@ pub struct Settings {
     /// From the first byte of a request to the last of its body, and how long it may then wait
     /// for a worker.
     pub request_timeout: Duration,
-    /// For one answer, or one write to a stream, to be taken by the client as a whole.
+    /// For one answer, or one write to a stream, to be taken by the client as a whole. Also how
+    /// long a peer may acknowledge nothing before the kernel gives it up (`TCP_USER_TIMEOUT`).
     pub write_timeout: Duration,
     /// How long a connection may be silent between two requests.
     pub idle_timeout: Duration,
@@ -92,7 +94,7 @@ impl Default for Settings {
             max_connections_per_address: 256,
             max_streams: 256,
             max_body: 10 << 20,
-            max_buffered: 64 << 20,
+            max_buffered: 32 << 20,
             max_head: 16 << 10,
             max_headers: 100,
             head_timeout: Duration::from_secs(10),

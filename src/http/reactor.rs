@@ -2,16 +2,18 @@
 //! client. It reads and decodes without blocking, hands complete requests to the workers, and ends
 //! what takes too long. It alone owns the table of connections, so nothing of it is locked.
 
+mod admission;
+mod deadlines;
+
 use super::answer;
-use super::client::counted_as;
 use super::connection::{Connection, Job, Phase};
-use super::parse::{Decoder, Head, Limits, Refusal, Step};
+use super::parse::{Decoder, Head, Refusal, Step};
 use super::shared::{Back, Shared};
-use super::socket::{Accepted, Wish, accept};
+use super::socket::Wish;
 use crate::threads::guard;
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::HashMap;
-use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -25,18 +27,9 @@ const FIRST_CONNECTION: u64 = 3;
 /// How much is read at once; also what may be read beyond a request.
 const READ: usize = 16 << 10;
 
-/// Connections accepted before the others have their turn.
-const ACCEPTS: usize = 64;
-
-/// Connections over the cap that are told so at the same time; further ones are only closed.
-const TURNED_AWAY: usize = 64;
-
-/// The pause after the system had no descriptor or memory for a connection. It waits in the
-/// kernel's queue meanwhile.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// How often such a pause is logged.
-const PAUSE_LOG: Duration = Duration::from_secs(5);
+/// The pause after the system had no descriptor or memory for us. Connections wait in the kernel's
+/// queue meanwhile.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// The state of the `http-reactor` thread.
 pub(crate) struct Reactor {
@@ -103,7 +96,7 @@ impl Reactor {
             if let Err(error) = self.shared.watch.wait(&mut ready, time) {
                 // Nothing that we do leads here. Wait rather than spin, and go on.
                 log::error!("cannot wait for connections: {error}");
-                self.shared.stop.wait(ACCEPT_PAUSE);
+                self.shared.stop.wait(PAUSE);
             }
             self.take_back();
             for &token in &ready {
@@ -133,88 +126,6 @@ impl Reactor {
             connection => self.ready(connection),
         }
     }
-
-    // Coming in.
-
-    fn accept(&mut self) {
-        for _ in 0..ACCEPTS {
-            let Some(listener) = &self.listener else { return };
-            match accept(listener) {
-                Accepted::Connection(socket, peer) => self.admit(socket, peer),
-                Accepted::Nothing => return,
-                Accepted::Lost => {}
-                Accepted::NoRoom(error) => return self.pause(&error),
-            }
-        }
-    }
-
-    /// Out of descriptors or memory: wait until some are free, and never give up.
-    fn pause(&mut self, error: &std::io::Error) {
-        let now = Instant::now();
-        if self.pause_logged.is_none_or(|at| now >= at + PAUSE_LOG) {
-            log::warn!("cannot accept connections, they wait: {error}");
-            self.pause_logged = Some(now);
-        }
-        if let Some(listener) = &self.listener {
-            self.shared.watch.remove(listener);
-            self.accept_again = Some(now + ACCEPT_PAUSE);
-            self.note(now + ACCEPT_PAUSE);
-        }
-    }
-
-    fn admit(&mut self, socket: TcpStream, peer: SocketAddr) {
-        let token = self.next_token;
-        self.next_token += 1;
-        let peer = peer.ip().to_canonical();
-        let full = self.is_full(peer);
-        if full && self.turned_away >= TURNED_AWAY {
-            return;
-        }
-        let socket = Arc::new(socket);
-        if let Err(error) = self.shared.watch.add_socket(&socket, token) {
-            log::warn!("cannot watch a connection: {error}");
-            return;
-        }
-        let counted = (!full).then(|| counted_as(peer));
-        match counted {
-            Some(address) => *self.per_address.entry(address).or_default() += 1,
-            None => self.turned_away += 1,
-        }
-        let entry = Entry { socket: Arc::clone(&socket), counted, parked: None };
-        self.table.insert(token, entry);
-        self.count();
-        let connection = Box::new(Connection {
-            token,
-            socket,
-            peer,
-            decoder: Decoder::new(self.limits()),
-            share: self.shared.budget.share(),
-            phase: Phase::Reading,
-            since: Instant::now(),
-            began: None,
-            answered: false,
-        });
-        match full {
-            true => self.refuse(connection, Refusal::new(503, "too many connections are open")),
-            false => self.park(connection, Wish::Read),
-        }
-    }
-
-    fn is_full(&self, peer: IpAddr) -> bool {
-        let settings = &self.shared.settings;
-        let from_here = self.per_address.get(&counted_as(peer)).copied().unwrap_or(0);
-        // Behind a proxy everyone has its address.
-        let trusted = settings.trusted_proxies.iter().any(|one| one.contains(peer));
-        self.table.len() - self.turned_away >= settings.max_connections
-            || (!trusted && from_here >= settings.max_connections_per_address)
-    }
-
-    fn limits(&self) -> Limits {
-        let settings = &self.shared.settings;
-        Limits { head: settings.max_head, headers: settings.max_headers, body: settings.max_body }
-    }
-
-    // Waiting.
 
     /// Leaves a connection in the table until its socket is ready for `wish`.
     fn park(&mut self, connection: Box<Connection>, wish: Wish) {
@@ -259,8 +170,6 @@ impl Reactor {
     fn count(&self) {
         self.shared.connections.store(self.table.len(), Ordering::Relaxed);
     }
-
-    // Reading and writing.
 
     fn ready(&mut self, token: u64) {
         let parked = self.table.get_mut(&token).and_then(|entry| entry.parked.take());
@@ -411,78 +320,6 @@ impl Reactor {
                 Some(connection) => self.go_on(connection),
             });
             if gone.is_none() {
-                self.remove(token);
-            }
-        }
-    }
-
-    // Deadlines and the end.
-
-    /// Ends what has waited too long, and finds the next deadline.
-    fn look(&mut self) {
-        let now = Instant::now();
-        let settings = &self.shared.settings;
-        let late = |entry: &Entry| {
-            entry.parked.as_ref().is_some_and(|parked| parked.deadline(settings) <= now)
-        };
-        let due: Vec<u64> =
-            self.table.iter().filter(|(_, entry)| late(entry)).map(|(token, _)| *token).collect();
-        due.into_iter().for_each(|token| self.expire(token));
-        if self.accept_again.is_some_and(|at| at <= now) {
-            self.accept_again = None;
-            let listener = self.listener.as_ref();
-            let added = listener.map(|listener| self.shared.watch.add(listener, LISTENER));
-            if let Some(Err(error)) = added {
-                self.pause(&error);
-            }
-        }
-        let end = self.shared.deadline.get().copied().filter(|_| self.listener.is_none());
-        if end.is_some_and(|at| at <= now) && !self.cut {
-            self.cut_all();
-        }
-        let idle = self.shared.settings.idle_timeout;
-        let waits = self.table.values().map(|entry| match &entry.parked {
-            Some(parked) => parked.deadline(&self.shared.settings),
-            None => now + idle,
-        });
-        let end = end.filter(|_| !self.cut);
-        self.look_at = waits.chain(self.accept_again).chain(end).min();
-    }
-
-    fn expire(&mut self, token: u64) {
-        let parked = self.table.get(&token).and_then(|entry| entry.parked.as_ref());
-        match parked {
-            // A silent connection is closed without a word: nobody asked anything.
-            Some(parked) if parked.began.is_some() && matches!(parked.phase, Phase::Reading) => {
-                self.give_up(token, Refusal::new(408, "the request took too long to arrive"));
-            }
-            _ => self.remove(token),
-        }
-    }
-
-    fn begin_stop(&mut self) {
-        self.shared.watch.remove(&*self.shared.stop);
-        if let Some(listener) = self.listener.take() {
-            self.shared.watch.remove(&listener);
-        }
-        self.accept_again = None;
-        self.look_at = Some(Instant::now());
-        let quiet = |entry: &Entry| entry.parked.as_ref().is_some_and(|one| one.is_quiet());
-        let idle: Vec<u64> =
-            self.table.iter().filter(|(_, entry)| quiet(entry)).map(|(token, _)| *token).collect();
-        // A request that has arrived already is still answered; all others are closed.
-        idle.into_iter().for_each(|token| self.event(token));
-    }
-
-    /// The stop's deadline: sockets are shut down, so whoever still works with one notices.
-    fn cut_all(&mut self) {
-        self.cut = true;
-        let tokens: Vec<u64> = self.table.keys().copied().collect();
-        for token in tokens {
-            let Some(entry) = self.table.get(&token) else { continue };
-            // It may be broken already.
-            let _ = entry.socket.shutdown(Shutdown::Both);
-            if entry.parked.is_some() {
                 self.remove(token);
             }
         }

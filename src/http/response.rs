@@ -10,16 +10,25 @@ use std::io;
 #[derive(Debug)]
 pub struct Response {
     status: u16,
-    headers: Vec<(Cow<'static, str>, Cow<'static, str>)>,
+    headers: Fields,
     body: Body,
 }
 
 /// What follows the head.
 pub(crate) enum Body {
     Bytes(Cow<'static, [u8]>),
-    Stream(Box<dyn FnOnce(&mut Stream) -> io::Result<()> + Send>),
-    Upgrade(Box<dyn FnOnce(Upgraded) + Send>),
+    Stream(Write),
+    Upgrade(Run),
 }
+
+/// Header fields in the order in which they are sent.
+pub(crate) type Fields = Vec<(Cow<'static, str>, Cow<'static, str>)>;
+
+/// Writes a stream.
+pub(crate) type Write = Box<dyn FnOnce(&mut Stream) -> io::Result<()> + Send>;
+
+/// Runs a connection that has left HTTP.
+pub(crate) type Run = Box<dyn FnOnce(Upgraded) + Send>;
 
 impl Response {
     /// An answer without a body.
@@ -105,7 +114,7 @@ impl Response {
         matches!(self.body, Body::Upgrade(_))
     }
 
-    pub(crate) fn into_parts(self) -> (u16, Vec<(Cow<'static, str>, Cow<'static, str>)>, Body) {
+    pub(crate) fn into_parts(self) -> (u16, Fields, Body) {
         (self.status, self.headers, self.body)
     }
 }

@@ -3,7 +3,7 @@
 use super::answer::{self, Framing};
 use super::connection::Connection;
 use super::parse::Terms;
-use super::response::{Body, Response};
+use super::response::{Body, Response, Run};
 use super::shared::{Back, Shared};
 use super::socket;
 use crate::threads::{self, Handle, Latch, guard, lock};
@@ -124,7 +124,7 @@ pub(crate) fn start(
     response: Response,
     terms: Terms,
 ) {
-    let work = Work { shared: Arc::clone(shared), connection, response, terms };
+    let work = Box::new(Work { shared: Arc::clone(shared), connection, response, terms });
     if !shared.streams.enter(shared.settings.max_streams) {
         return work.refuse("too many streams are open, try again in a moment");
     }
@@ -134,11 +134,11 @@ pub(crate) fn start(
     }
 }
 
-fn spawn(work: Work) -> Result<(), Work> {
+fn spawn(work: Box<Work>) -> Result<(), Box<Work>> {
     let shared = Arc::clone(&work.shared);
     let number = shared.streams.next.fetch_add(1, Ordering::Relaxed);
     // Through a channel, so that the connection is not lost when there is no thread to take it.
-    let (hand, take) = crossbeam_channel::bounded::<Work>(1);
+    let (hand, take) = crossbeam_channel::bounded::<Box<Work>>(1);
     // Locked before the thread starts: it must be in the list when its end is reported.
     let mut running = lock(&shared.streams.running);
     let body = move || {
@@ -159,7 +159,7 @@ fn spawn(work: Work) -> Result<(), Work> {
 }
 
 /// The body of a `stream-<n>` thread.
-fn run(work: Work, number: u64) {
+fn run(work: Box<Work>, number: u64) {
     let shared = Arc::clone(&work.shared);
     let token = work.connection.token;
     let connection = guard("http-stream", || work.run()).flatten();
@@ -186,6 +186,7 @@ impl Work {
             }
         };
         terms.keep_alive = false;
+        connection.share.resize(0); // the request's body is gone, and the stream may live long
         let framing = match (&copy, terms.http10) {
             (Some(_), _) => Framing::Upgrade,
             (None, true) => Framing::Close,
@@ -219,12 +220,7 @@ impl Work {
     }
 }
 
-fn hand_over(
-    socket: TcpStream,
-    read_ahead: Vec<u8>,
-    stream: &Stream,
-    run: Box<dyn FnOnce(Upgraded) + Send>,
-) -> io::Result<()> {
+fn hand_over(socket: TcpStream, read_ahead: Vec<u8>, stream: &Stream, run: Run) -> io::Result<()> {
     let _end = EndOnDrop(&stream.socket);
     socket.set_nonblocking(false)?;
     socket.set_read_timeout(Some(stream.write_timeout))?;

@@ -108,7 +108,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn check(text: &str) -> Option<(Vec<String>, Vec<(String, String)>)> {
+    type Parts = (Vec<String>, Vec<(String, String)>);
+
+    fn check(text: &str) -> Option<Parts> {
         let target = Target::parse(text, &Method::Get, Some("Box:8000")).ok()?;
         Some((target.segments, target.query))
     }

@@ -10,10 +10,10 @@ pub mod fake_ssh;
 pub mod sshd;
 
 /// How long a test waits for what must come; never what it measures.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A moment that is far enough away for any busy machine.
-pub fn deadline() -> Instant {
+pub(crate) fn deadline() -> Instant {
     Instant::now() + PATIENCE
 }
 
