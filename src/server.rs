@@ -66,13 +66,13 @@ impl Server {
         let dial: Arc<dyn Dial> = Arc::<Pool>::clone(&pool);
         let no_latch = |error| Error::io("make a latch", error);
         let stop = Arc::new(Latch::new().map_err(no_latch)?);
-        let sync = Arc::new(Sync::open(
+        let sync = Arc::new(Sync::new(
             git_settings(&config),
             Arc::clone(&store),
             clock.clone(),
             Arc::clone(&stop),
-        )?);
-        let catalogue = Arc::new(sync.catalogue());
+        ));
+        let catalogue = Arc::new(Catalogue::new(Arc::clone(&store), &config.git.local_path));
         let syncing = sync.start().map_err(|error| Error::io("start syncing", error))?;
         let operations = Arc::new(Operations::start(
             Arc::clone(&store),
@@ -151,7 +151,7 @@ pub fn users(config: &Config) -> Result<Arc<Auth>> {
 pub fn sync_once(config: Config) -> Result<sync::Outcome> {
     let store = Arc::new(Store::open(&config.database)?);
     let stop = Arc::new(Latch::new().map_err(|error| Error::io("make a latch", error))?);
-    Sync::open(git_settings(&config), store, Clock::System, stop)?.sync_now()
+    Sync::new(git_settings(&config), store, Clock::System, stop).sync_now()
 }
 
 /// All that is wrong with what the configuration names, without changing anything.

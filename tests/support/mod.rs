@@ -6,7 +6,11 @@
 use linkops::threads::Latch;
 use std::time::{Duration, Instant};
 
+pub mod client;
 pub mod fake_ssh;
+pub mod fleet;
+pub mod linkops;
+pub mod repository;
 pub mod sshd;
 
 /// How long a test waits for what must come; never what it measures.

@@ -98,7 +98,7 @@ impl Sshd {
             "HostKey {directory}/host_key\nAuthorizedKeysFile {directory}/authorized_keys\n\
              PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n\
              KbdInteractiveAuthentication no\nPermitRootLogin yes\nMaxStartups 500\nUseDNS no\n\
-             LogLevel VERBOSE\n"
+             LogLevel VERBOSE\nSetEnv XDG_STATE_HOME={directory}/state\n"
         );
         if has_penalties() {
             config += "PerSourcePenalties no\n";
@@ -149,6 +149,12 @@ impl Sshd {
     /// A directory that goes with the server.
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// The run directories that are on it.
+    pub fn runs(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.path("state/linkops/runs")).into_iter().flatten();
+        entries.map(|entry| entry.unwrap().path()).collect()
     }
 
     /// The server as a target named `name`.
