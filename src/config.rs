@@ -54,8 +54,8 @@ pub struct Api {
     pub max_connections_per_address: usize,
     /// Event streams and terminals, each with a thread of its own.
     pub max_streams: usize,
-    /// Proxies whose X-Forwarded-For is believed.
-    pub trusted_proxies: Vec<IpAddr>,
+    /// Proxies whose X-Forwarded-For is believed: addresses or networks.
+    pub trusted_proxies: Vec<String>,
 }
 
 /// `[git]`: the repository with the inventory and the scripts.
@@ -259,7 +259,7 @@ fn api(r: &mut Reader) -> Api {
         max_connections: r.size("api", "max_connections", 1_024, 1..=65_536),
         max_connections_per_address: r.size("api", "max_connections_per_address", 256, 1..=65_536),
         max_streams: r.size("api", "max_streams", 600, 1..=65_536),
-        trusted_proxies: r.addresses("api", "trusted_proxies"),
+        trusted_proxies: r.list("api", "trusted_proxies"),
     }
 }
 

@@ -16,11 +16,11 @@ use crate::error::{Error, Result};
 use crate::http::{self, Listener};
 use crate::inventory::catalogue::Catalogue;
 use crate::inventory::sync::{self, Sync};
+use crate::logging;
 use crate::operations::{self, Operations};
 use crate::ssh::{self, Dial, HostKeyPolicy, Pool};
 use crate::store::Store;
 use crate::threads::{Handle, Latch};
-use crate::logging;
 
 /// How long requests and streams get to end when the server stops.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -61,7 +61,7 @@ impl Server {
         let store = Arc::new(Store::open(&config.database)?);
         let auth = Arc::new(Auth::new(Arc::clone(&store), clock.clone(), &auth_settings(&config)));
         // Bound before anything runs: an address in use is found out without side effects.
-        let listener = Listener::bind(http_settings(&config))?;
+        let listener = Listener::bind(http_settings(&config)?)?;
         let pool = Pool::start(ssh_settings(&config))?;
         let dial: Arc<dyn Dial> = Arc::<Pool>::clone(&pool);
         let no_latch = |error| Error::io("make a latch", error);
@@ -162,6 +162,9 @@ pub fn check(config: &Config) -> Vec<String> {
     {
         problems.push(error.chain());
     }
+    if let Err(Error::Config(found)) = trusted_proxies(config) {
+        problems.extend(found);
+    }
     problems.extend(check_keys(&config.ssh.keys_directory));
     if let Some(key) = &config.git.ssh_key_path {
         problems.extend(check_key(key));
@@ -206,8 +209,8 @@ fn auth_settings(config: &Config) -> auth::Settings {
     }
 }
 
-fn http_settings(config: &Config) -> http::Settings {
-    http::Settings {
+fn http_settings(config: &Config) -> Result<http::Settings> {
+    Ok(http::Settings {
         address: SocketAddr::new(config.api.host, config.api.port),
         workers: config.api.worker_threads,
         max_connections: config.api.max_connections,
@@ -215,11 +218,17 @@ fn http_settings(config: &Config) -> http::Settings {
         max_streams: config.api.max_streams,
         max_body: config.api.max_request_size,
         request_timeout: config.api.request_timeout,
-        trusted_proxies: config.api.trusted_proxies.iter().map(|one| (*one).into()).collect(),
+        trusted_proxies: trusted_proxies(config)?,
         cors_origins: config.api.cors_origins.clone(),
         wording: api::wording,
         ..http::Settings::default()
-    }
+    })
+}
+
+fn trusted_proxies(config: &Config) -> Result<Vec<http::Prefix>> {
+    let parsed: Result<Vec<_>, String> =
+        config.api.trusted_proxies.iter().map(|text| text.parse()).collect();
+    parsed.map_err(|problem| Error::Config(vec![format!("[api] trusted_proxies: {problem}")]))
 }
 
 fn ssh_settings(config: &Config) -> ssh::Settings {

@@ -3,6 +3,12 @@
 mod auth;
 mod auth_tokens;
 mod auth_users;
+mod git_sync;
+mod git_sync_servers;
 mod http;
+mod inventory;
+mod inventory_properties;
+mod inventory_scripts;
+mod operations;
 mod ssh;
 mod support;

@@ -194,17 +194,6 @@ impl Reader {
         text.split(',').map(str::trim).filter(|one| !one.is_empty()).map(str::to_owned).collect()
     }
 
-    pub(super) fn addresses(&mut self, section: &'static str, key: &'static str) -> Vec<IpAddr> {
-        let mut found = Vec::new();
-        for text in self.list(section, key) {
-            match text.parse() {
-                Ok(address) => found.push(address),
-                Err(_) => self.problem(section, key, format!("{text:?} is not an IP address")),
-            }
-        }
-        found
-    }
-
     pub(super) fn address(
         &mut self,
         section: &'static str,

@@ -2,9 +2,11 @@
 //! about the machines, and how both come from the repository into the database.
 
 pub mod catalogue;
+pub mod git;
 pub mod route;
 pub mod store;
 pub mod sync;
+pub mod yaml;
 
 use crate::error::{Error, Result, nearest};
 
@@ -54,7 +56,7 @@ pub struct Machine {
 }
 
 /// What the inventory expects on a machine, and what the last check read there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Enrollment {
     /// The client id that the machine must show.
     pub id: String,

@@ -353,7 +353,7 @@ pub fn insert_sync(tx: &Transaction<'_>, sync: &SyncRecord) -> Result<()> {
     tx.prepare_cached(
         "DELETE FROM git_sync_history
          WHERE id <= (SELECT max(id) FROM git_sync_history) - ?1
-           AND id < (SELECT max(id) FROM git_sync_history WHERE success = 1)",
+           AND id IS NOT (SELECT max(id) FROM git_sync_history WHERE success = 1)",
     )?
     .execute([HISTORY])?;
     Ok(())
@@ -376,6 +376,18 @@ pub fn last_success(connection: &Connection) -> Result<Option<(Synced, i64)>> {
         .query_row([], read_sync)
         .optional()?;
     Ok(row.and_then(|one| one.result.ok().map(|synced| (synced, one.ended_at))))
+}
+
+/// The commit of the last successful sync that brought another one.
+pub(super) fn commit_before(connection: &Connection, commit: &str) -> Result<Option<String>> {
+    let before = connection
+        .prepare_cached(
+            "SELECT commit_hash FROM git_sync_history WHERE success = 1 AND commit_hash <> ?1
+             ORDER BY id DESC LIMIT 1",
+        )?
+        .query_row([commit], |row| row.get(0))
+        .optional()?;
+    Ok(before)
 }
 
 fn read_machine(row: &Row<'_>) -> Result<Machine> {

@@ -117,7 +117,9 @@ impl Fleet {
         let mut scripts = "scripts:\n".to_owned();
         let mut files: Vec<(String, String)> = Vec::new();
         for Script { id, text, flags } in &self.scripts {
-            scripts += &format!("  {id}:\n    name: {id}\n    description: a test\n    path: scripts/{id}.sh\n");
+            scripts += &format!(
+                "  {id}:\n    name: {id}\n    description: a test\n    path: scripts/{id}.sh\n"
+            );
             if !flags.is_empty() {
                 scripts += &format!("    flags: {}\n", serde_json::to_string(flags).unwrap());
             }

@@ -3,7 +3,7 @@
 // Shared by all test modules, of which none uses everything.
 #![allow(dead_code, unreachable_pub)]
 
-use linkops::threads::Latch;
+use ::linkops::threads::Latch;
 use std::time::{Duration, Instant};
 
 pub mod client;
