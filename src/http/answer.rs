@@ -17,7 +17,7 @@ const CORS_HEADERS: &str = "Authorization, Content-Type, Last-Event-ID, X-Reques
 const CORS_EXPOSED: &str = "Location, Retry-After, X-Request-Id";
 
 /// An answer on its way out.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Outgoing {
     head: Vec<u8>,
     body: Cow<'static, [u8]>,

@@ -27,6 +27,7 @@ impl Listener {
     /// # Errors
     /// The address is in use, is not ours, or needs more rights.
     pub fn bind(settings: Settings) -> Result<Listener> {
+        let settings = settings.with_sane_times();
         let doing = |source| Error::io(format!("listen on \"{}\"", settings.address), source);
         let socket = socket::listen(settings.address, settings.write_timeout).map_err(doing)?;
         let address = socket.local_addr().map_err(doing)?;

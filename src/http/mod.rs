@@ -107,3 +107,19 @@ impl Default for Settings {
         }
     }
 }
+
+impl Settings {
+    /// Times that can be added to a moment without overflow, and do not make anybody spin.
+    fn with_sane_times(mut self) -> Settings {
+        let (shortest, longest) = (Duration::from_millis(1), Duration::from_secs(365 * 86_400));
+        for time in [
+            &mut self.head_timeout,
+            &mut self.request_timeout,
+            &mut self.write_timeout,
+            &mut self.idle_timeout,
+        ] {
+            *time = (*time).clamp(shortest, longest);
+        }
+        self
+    }
+}

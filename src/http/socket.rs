@@ -202,6 +202,7 @@ pub(crate) fn accept(listener: &TcpListener) -> Accepted {
 /// an acknowledgement or is only silent.
 pub(crate) fn listen(address: SocketAddr, patience: Duration) -> io::Result<TcpListener> {
     use rustix::net::sockopt;
+    let patience = patience.clamp(Duration::from_secs(1), Duration::from_secs(3600));
     let listener = TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
     // A longer queue than the standard library's: a page that reconnects all its clients at once.

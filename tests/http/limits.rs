@@ -187,3 +187,18 @@ fn bodies_in_the_works_count_and_make_no_room() {
     stop.set();
     assert_eq!(first.reply().status, 204);
 }
+
+#[test]
+fn no_setting_of_time_stops_the_server() {
+    let all = |time| Settings {
+        head_timeout: time,
+        request_timeout: time,
+        write_timeout: time,
+        idle_timeout: time,
+        ..settings()
+    };
+    assert_eq!(Client::new(&echo(all(Duration::MAX))).ask(GET).status, 200);
+    let server = echo(all(Duration::ZERO));
+    assert!(Client::new(&server).is_closed());
+    server.stop(deadline());
+}
