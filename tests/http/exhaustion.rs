@@ -218,7 +218,7 @@ fn idle_connections_cost_little() {
     let server = Process::start(":");
     server.answers();
     let (memory, threads) = (server.memory(), server.threads());
-    let mut idle: Vec<Client> = (0..400).map(|_| server.client()).collect();
+    let mut idle: Vec<Client> = (0..200).map(|_| server.client()).collect();
     let request = format!("GET / HTTP/1.1\r\nHost: b\r\nA: {}\r\n\r\n", "x".repeat(15_000));
     assert!(idle.iter_mut().all(|client| client.ask(&request).status == 200));
     assert_eq!(server.threads(), threads);

@@ -129,7 +129,7 @@ fn a_crowd_over_the_cap_costs_little() {
     let server = echo(Settings { max_connections: 1, ..settings() });
     let mut kept = Client::new(&server);
     assert_eq!(kept.ask(GET).status, 200);
-    let _crowd: Vec<Client> = (0..300).map(|_| Client::new(&server)).collect();
+    let _crowd: Vec<Client> = (0..150).map(|_| Client::new(&server)).collect();
     assert_eq!(kept.ask(GET).status, 200);
     // 64 are told so, and the others only closed.
     assert!(server.figures().connections <= 1 + 64);

@@ -1,4 +1,4 @@
-//! What many tests need: waiting for a condition without a fixed sleep.
+//! What many tests need: waiting for a condition without a fixed sleep, and descriptors enough.
 
 use linkops::threads::Latch;
 use std::time::{Duration, Instant};
@@ -18,4 +18,12 @@ pub(crate) fn wait_until(deadline: Instant, what: &str, mut condition: impl FnMu
         assert!(Instant::now() < deadline, "waited in vain: {what}");
         never.wait(Duration::from_millis(5));
     }
+}
+
+/// Takes all descriptors that the system allows: the tests' servers and clients run at the same
+/// time in one process, and the usual 1024 are too few for them on a machine with many cores.
+pub(crate) fn use_all_descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("a higher soft limit");
 }
