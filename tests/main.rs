@@ -3,6 +3,7 @@
 mod git_sync;
 mod git_sync_servers;
 mod inventory;
+mod inventory_model;
 mod inventory_properties;
 mod inventory_scripts;
 mod support;

@@ -53,12 +53,20 @@ impl Catalogue {
                 Ok((store::script(connection, id)?, store::last_success(connection)?))
             })?;
             let commit = commit.map(|(synced, _)| synced.commit).unwrap_or_default();
-            match read_inside(&self.trees.join(&commit), &script.path, MAX_SCRIPT) {
+            match read_script(&self.trees.join(&commit), &script) {
+                Ok(text) => {
+                    let sha256 = Sha256::digest(&text);
+                    let sha256 = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+                    return Ok(ScriptText { script, text, sha256, commit });
+                }
                 // A sync may have removed the tree since the database named it: look once more.
                 Err(Unreadable::Missing) if looked_in.as_ref() != Some(&commit) => {
                     looked_in = Some(commit);
                 }
-                read => return judge(script, commit, read),
+                Err(error) => {
+                    let reason = error.about(&script.path);
+                    return Err(Error::NotBash { script: script.id, reason });
+                }
             }
         }
     }
@@ -69,22 +77,21 @@ pub(super) fn trees(local_path: &Path) -> PathBuf {
     local_path.join("trees")
 }
 
-fn judge(
-    script: Script,
-    commit: String,
-    read: std::result::Result<Vec<u8>, Unreadable>,
-) -> Result<ScriptText> {
-    let checked = read.map_err(|error| error.about(&script.path)).and_then(|text| {
-        bash_shebang(&text)?;
-        Ok(text)
-    });
-    match checked {
-        Ok(text) => {
-            let sha256 = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
-            Ok(ScriptText { script, text, sha256, commit })
-        }
-        Err(reason) => Err(Error::NotBash { script: script.id, reason }),
-    }
+/// What is wrong with the files of these scripts, a sentence for each that cannot be run. A sync
+/// succeeds with them: one bad script must not keep all the others from being updated.
+pub(super) fn warnings(tree: &Path, scripts: &[Script]) -> Vec<String> {
+    let warning = |script: &Script| {
+        let error = read_script(tree, script).err()?;
+        let (id, reason) = (&script.id, error.about(&script.path));
+        Some(Error::NotBash { script: id.clone(), reason }.to_string())
+    };
+    scripts.iter().filter_map(warning).collect()
+}
+
+fn read_script(tree: &Path, script: &Script) -> std::result::Result<Vec<u8>, Unreadable> {
+    let text = read_inside(tree, &script.path, MAX_SCRIPT)?;
+    bash_shebang(&text).map_err(Unreadable::NotBash)?;
+    Ok(text)
 }
 
 /// Why a file of a tree is not given.
@@ -94,6 +101,7 @@ pub(super) enum Unreadable {
     Outside,
     NoFile,
     TooLarge(u64),
+    NotBash(String),
     Failed(io::Error),
 }
 
@@ -105,6 +113,7 @@ impl Unreadable {
             Unreadable::Outside => format!("{path:?} leads out of the repository"),
             Unreadable::NoFile => format!("{path:?} is not a file"),
             Unreadable::TooLarge(limit) => format!("{path:?} is larger than {limit} bytes"),
+            Unreadable::NotBash(reason) => reason.clone(),
             Unreadable::Failed(error) => format!("{path:?} cannot be read: {}", error.kind()),
         }
     }

@@ -17,8 +17,9 @@ pub const LINKS: &str = "links.yaml";
 /// The file with the scripts, beside it.
 pub const SCRIPTS: &str = "scripts.yaml";
 
-/// The largest file: 1,000 machines take a tenth of it.
-pub const MAX_FILE: u64 = 4 << 20;
+/// The largest file: 1,000 machines take about a tenth of it, and the worst that can be written in
+/// it takes some 300 MiB of memory to refuse.
+pub const MAX_FILE: u64 = 2 << 20;
 
 /// Reads both files; `read` gives the bytes of a file, or says why there are none.
 ///
