@@ -286,6 +286,8 @@ impl Sshd {
             format!("HostKey \"{}\"", path("host").display()),
             // % begins a placeholder here.
             format!("AuthorizedKeysFile \"{}\"", path("known.pub").display()).replace('%', "%%"),
+            // Otherwise the shell would read the start-up files of whoever runs the tests.
+            format!("SetEnv \"HOME={}\"", directory.path().display()),
             "StrictModes no".to_owned(),
             "UsePAM no".to_owned(),
             "PasswordAuthentication no".to_owned(),

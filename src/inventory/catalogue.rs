@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::{Script, store};
+use super::Script;
+use super::store::{self, Synced};
 use crate::error::{Error, Result};
 use crate::store::Store;
 
@@ -52,7 +53,9 @@ impl Catalogue {
             let (script, commit) = self.store.read(|connection| {
                 Ok((store::script(connection, id)?, store::last_success(connection)?))
             })?;
-            let commit = commit.map(|(synced, _)| synced.commit).unwrap_or_default();
+            let Some((Synced { commit, .. }, _)) = commit else {
+                return Err(Error::Internal("there are scripts of no sync".to_owned()));
+            };
             match read_script(&self.trees.join(&commit), &script) {
                 Ok(text) => {
                     let sha256 = Sha256::digest(&text);
@@ -102,7 +105,7 @@ pub(super) enum Unreadable {
     NoFile,
     TooLarge(u64),
     NotBash(String),
-    Failed(io::Error),
+    Failed(io::ErrorKind),
 }
 
 impl Unreadable {
@@ -114,7 +117,7 @@ impl Unreadable {
             Unreadable::NoFile => format!("{path:?} is not a file"),
             Unreadable::TooLarge(limit) => format!("{path:?} is larger than {limit} bytes"),
             Unreadable::NotBash(reason) => reason.clone(),
-            Unreadable::Failed(error) => format!("{path:?} cannot be read: {}", error.kind()),
+            Unreadable::Failed(error) => format!("{path:?} cannot be read: {error}"),
         }
     }
 }
@@ -124,7 +127,7 @@ impl From<io::Error> for Unreadable {
         match error.kind() {
             // A path through a file, or a link that leads nowhere.
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Unreadable::Missing,
-            _ => Unreadable::Failed(error),
+            kind => Unreadable::Failed(kind),
         }
     }
 }

@@ -211,11 +211,15 @@ impl Git {
         } else if lines.is_empty() {
             lines = format!("git ended without a word: {:?}", output.end);
         }
-        let plain: String = lines.chars().filter(|one| !one.is_control()).take(MAX_CHARS).collect();
-        self.places.iter().fold(self.address.hide(&plain), |text, place| {
-            let name = place.file_name().unwrap_or_default().to_string_lossy();
-            text.replace(&*place.to_string_lossy(), &name)
-        })
+        let plain: String = lines.chars().filter(|one| !one.is_control()).collect();
+        let plain = self.places.iter().fold(self.address.hide(&plain), |text, place| {
+            match place.file_name() {
+                Some(name) => text.replace(&*place.to_string_lossy(), &name.to_string_lossy()),
+                None => text,
+            }
+        });
+        // Cut last: half a secret would not be found.
+        plain.chars().take(MAX_CHARS).collect()
     }
 }
 

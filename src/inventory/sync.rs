@@ -127,7 +127,11 @@ struct Run {
 impl Sync {
     /// Syncing as the settings say. Nothing is reached yet, and what the last good sync brought is
     /// in the database.
-    pub fn new(settings: Settings, store: Arc<Store>, clock: Clock, stop: Arc<Latch>) -> Sync {
+    pub fn new(mut settings: Settings, store: Arc<Store>, clock: Clock, stop: Arc<Latch>) -> Sync {
+        // Git changes its directory, so it is not told relative ones.
+        if let Ok(path) = std::path::absolute(&settings.local_path) {
+            settings.local_path = path;
+        }
         Sync { settings, store, clock, stop, state: Mutex::default() }
     }
 
