@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::connect::{Connector, open_channel, stopped};
+use super::connect::{Connector, is_refused_channel, open_channel, stopped};
 use super::key_file::{self, Stamp};
 use super::line::PoolLine;
 use super::session::{Session, Trouble};
@@ -111,7 +111,13 @@ impl Dial for Pool {
             return Err(stopped(target));
         }
         while let Some(Idle { mut session, target, .. }) = shared.check_out(target, &stamps) {
-            match open_channel(&mut session, stop, Instant::now() + WARM_ANSWER) {
+            let deadline = Instant::now() + WARM_ANSWER;
+            let channel = open_channel(&mut session, stop, deadline).or_else(|trouble| {
+                // With MaxSessions 1 the last command's place is free a moment after its end.
+                let again = is_refused_channel(&trouble);
+                if again { open_channel(&mut session, stop, deadline) } else { Err(trouble) }
+            });
+            match channel {
                 Ok(channel) => {
                     return Ok(shared.line(target, stamps, session, channel));
                 }

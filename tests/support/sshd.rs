@@ -21,6 +21,9 @@ use super::wait_until;
 
 const PROGRAM: &str = "/usr/sbin/sshd";
 
+/// sshd listens on no more addresses; for more of them there is more than one sshd.
+const MAX_LISTEN: usize = 16;
+
 /// A time that no working server needs.
 pub fn patience() -> Instant {
     Instant::now() + Duration::from_secs(60)
@@ -44,7 +47,7 @@ pub struct Sshd {
     _port: OwnedFd,
     user: String,
     host_key: Pair,
-    listener: Option<Child>,
+    listeners: Vec<Child>,
 }
 
 /// An ed25519 key as ssh-keygen writes it.
@@ -66,8 +69,9 @@ impl Sshd {
             _port: reserved,
             user: user().to_owned(),
             host_key: keys().0.clone(),
-            listener: None,
+            listeners: Vec::new(),
         };
+        fs::create_dir(sshd.home()).unwrap();
         write_private(&sshd.path("user_key"), &keys().1.private);
         fs::write(sshd.path("authorized_keys"), &keys().1.public).unwrap();
         sshd.launch();
@@ -89,30 +93,42 @@ impl Sshd {
 
     fn launch(&mut self) {
         write_private(&self.path("host_key"), &self.host_key.private);
+        if rustix::process::geteuid().is_root() {
+            fs::create_dir_all("/run/sshd").unwrap(); // where it separates its privileges
+        }
+        let numbers: Vec<u8> = (1..=self.addresses()).collect();
+        for (index, numbers) in numbers.chunks(MAX_LISTEN).enumerate() {
+            let config = self.path(&format!("sshd_config_{index}"));
+            fs::write(&config, self.config(numbers)).unwrap();
+            self.listen(&config, numbers.len());
+        }
+    }
+
+    fn config(&self, numbers: &[u8]) -> String {
         let directory = self.directory.path().display();
         let mut config = format!("{}\nPort {}\n", self.options.config, self.port);
-        for number in 1..=self.addresses() {
+        for number in numbers {
             config += &format!("ListenAddress 127.0.0.{number}\n");
         }
         config += &format!(
             "HostKey {directory}/host_key\nAuthorizedKeysFile {directory}/authorized_keys\n\
              PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n\
              KbdInteractiveAuthentication no\nPermitRootLogin yes\nMaxStartups 500\nUseDNS no\n\
-             LogLevel VERBOSE\n"
+             LogLevel VERBOSE\nSetEnv HOME={directory}/home\n"
         );
         if has_penalties() {
             config += "PerSourcePenalties no\n";
         }
-        fs::write(self.path("sshd_config"), config).unwrap();
-        if rustix::process::geteuid().is_root() {
-            fs::create_dir_all("/run/sshd").unwrap(); // where it separates its privileges
-        }
+        config
+    }
+
+    fn listen(&mut self, config: &Path, addresses: usize) {
         let listening = || self.logged("Server listening on ");
         let before = listening();
         let log = OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
         let mut listener = Command::new(PROGRAM)
             .args(["-D", "-e", "-f"])
-            .arg(self.path("sshd_config"))
+            .arg(config)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -121,9 +137,9 @@ impl Sshd {
         wait_until(patience(), "sshd listens", || {
             let ended = listener.try_wait().unwrap();
             assert!(ended.is_none(), "sshd ended with {ended:?}:\n{}", self.log());
-            listening() >= before + usize::from(self.addresses())
+            listening() >= before + addresses
         });
-        self.listener = Some(listener);
+        self.listeners.push(listener);
     }
 
     /// The port, the same on all addresses and after a restart.
@@ -149,6 +165,12 @@ impl Sshd {
     /// A directory that goes with the server.
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// Where the user is at home on this server: an empty directory, so that no shell reads the
+    /// settings of whoever runs the tests, and nothing is written into theirs.
+    pub fn home(&self) -> PathBuf {
+        self.path("home")
     }
 
     /// The server as a target named `name`.
@@ -196,14 +218,14 @@ impl Sshd {
 
     /// How many processes serve connections now.
     pub fn sessions(&self) -> usize {
-        let Some(listener) = &self.listener else { return 0 };
-        processes().values().filter(|&&parent| parent == listener.id()).count()
+        let listeners = self.pids();
+        processes().values().filter(|parent| listeners.contains(parent)).count()
     }
 
     /// Ends all connections, not the server.
     pub fn end_sessions(&self) {
-        let mut tree = self.tree();
-        tree.retain(|&pid| Some(pid) != self.listener.as_ref().map(Child::id));
+        let (mut tree, listeners) = (self.tree(), self.pids());
+        tree.retain(|pid| !listeners.contains(pid));
         signal(&tree, Signal::KILL);
     }
 
@@ -219,17 +241,17 @@ impl Sshd {
 
     /// Ends the server with everything that it has started.
     pub fn stop(&mut self) {
-        let Some(mut listener) = self.listener.take() else { return };
-        // Stopped first, so that it starts nothing while we look.
-        signal(&[listener.id()], Signal::STOP);
-        let mut tree = descendants(listener.id());
+        // Stopped first, so that they start nothing while we look.
+        signal(&self.pids(), Signal::STOP);
+        let tree = self.tree();
         signal(&tree, Signal::KILL);
-        let _ = listener.kill();
-        let _ = listener.wait();
-        tree.extend(self.orphans());
-        signal(&tree, Signal::KILL);
+        for mut listener in self.listeners.drain(..) {
+            let _ = listener.wait();
+        }
         wait_until(patience(), "the server's processes are gone", || {
-            tree.iter().all(|pid| !processes().contains_key(pid))
+            let (left, orphans) = (processes(), self.orphans());
+            signal(&orphans, Signal::KILL);
+            orphans.is_empty() && tree.iter().all(|pid| !left.contains_key(pid))
         });
     }
 
@@ -246,11 +268,18 @@ impl Sshd {
         self.launch();
     }
 
+    fn pids(&self) -> Vec<u32> {
+        self.listeners.iter().map(Child::id).collect()
+    }
+
+    /// Servers before their sessions, and sessions before the commands that they run.
     fn tree(&self) -> Vec<u32> {
-        let Some(listener) = &self.listener else { return Vec::new() };
-        let mut tree = descendants(listener.id());
+        let mut tree = Vec::new();
+        for listener in self.pids() {
+            tree.push(listener);
+            tree.extend(descendants(listener));
+        }
         tree.extend(self.orphans());
-        tree.push(listener.id());
         tree
     }
 
