@@ -164,9 +164,13 @@ impl Command {
         Ok(None)
     }
 
-    /// Whether libssh2 holds output that was taken in while something else was read.
-    pub(super) fn has_more(&self) -> bool {
+    /// Whether there is something to do of which the socket will not tell, because it was taken in
+    /// while something else was read: output, or a wider window for the input if the socket has
+    /// room for it.
+    pub(super) fn has_more(&self, room: bool) -> bool {
+        let waits = room && self.is_confirmed() && self.sent < self.input.len();
         self.channel.read_window().available > 0
+            || (waits && self.channel.write_window().remaining > 0)
     }
 
     /// Whether all output was read, and the server says that there will be no more.

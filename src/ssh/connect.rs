@@ -278,7 +278,7 @@ pub(super) fn request_channel(ssh: &mut ssh2::Session) -> Result<Channel, ssh2::
 
 /// Whether the server answered, and said no.
 pub(super) fn is_refused_channel(trouble: &Trouble) -> bool {
-    matches!(trouble.code(), code::CHANNEL_FAILURE | code::REQUEST_DENIED)
+    matches!(trouble.code(), code::CHANNEL_FAILURE | code::CHANNEL_REQUEST_DENIED)
 }
 
 /// The failure for it.

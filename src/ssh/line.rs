@@ -67,8 +67,8 @@ impl PoolLine {
     /// to send for which the socket has no room.
     fn turn(&mut self) -> Result<Turn, Trouble> {
         let session = session_of(&mut self.session)?;
-        let mut wants_room = false;
         loop {
+            let mut wants_room = false;
             if let Some(main) = &mut self.main {
                 wants_room |= main.feed(session).map_err(Trouble::Ssh)?;
                 self.input_sent = main.may_have_started();
@@ -82,26 +82,21 @@ impl PoolLine {
             }
             if let Some(beside) = &mut self.beside {
                 wants_room |= beside.command.feed(session).map_err(Trouble::Ssh)?;
-                if beside.read(&mut self.buffer, session)? {
-                    continue;
-                }
+                while beside.read(&mut self.buffer, session)? {}
                 if let Some(exit) = beside.command.exit().map_err(Trouble::Ssh)? {
                     let output = std::mem::take(&mut beside.output);
                     self.end_beside();
                     return Ok(Turn::Event(Event::Beside { exit, output }));
                 }
             }
-            if let Some(main) = &mut self.main {
-                // What was read for the command beside may have taken in more of ours.
-                if main.has_more() {
-                    continue;
-                }
-                if let Some(exit) = main.exit().map_err(Trouble::Ssh)? {
-                    self.end_main();
-                    return Ok(Turn::Event(Event::End(exit)));
-                }
+            if let Some(main) = &mut self.main
+                && let Some(exit) = main.exit().map_err(Trouble::Ssh)?
+            {
+                self.end_main();
+                return Ok(Turn::Event(Event::End(exit)));
             }
-            if !self.beside.as_ref().is_some_and(|beside| beside.command.has_more()) {
+            let beside = self.beside.as_ref().map(|beside| &beside.command);
+            if !self.main.iter().chain(beside).any(|one| one.has_more(!wants_room)) {
                 return Ok(Turn::Nothing { wants_room });
             }
         }

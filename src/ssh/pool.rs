@@ -172,13 +172,12 @@ impl Shared {
         self.busy.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Puts a session among the idle ones, in its place by age, and closes what is too much.
+    /// Puts a session behind the idle ones, and closes what is too much.
     fn put(&self, one: Idle) {
         let mut idle = lock(&self.idle);
-        let place = idle.partition_point(|other| other.since <= one.since);
-        idle.insert(place, one);
-        let excess = idle.len().saturating_sub(self.connector.settings.max_idle);
-        let excess = if self.closing.is_set() { idle.len() } else { excess };
+        idle.push_back(one);
+        let most = if self.closing.is_set() { 0 } else { self.connector.settings.max_idle };
+        let excess = idle.len().saturating_sub(most);
         let closed: Vec<_> = idle.drain(..excess).collect();
         drop(idle);
         drop(closed); // outside the lock
@@ -190,18 +189,15 @@ impl Shared {
         // Short-lived sessions are looked after in time, and long-lived ones no more than asked.
         let round = settings.keepalive.min(settings.idle_time).max(Duration::from_millis(10));
         while !self.closing.wait(round) {
-            let mut index = 0;
-            while let Some(mut one) = self.take(index) {
-                if one.session.is_open() && one.since.elapsed() < settings.idle_time {
-                    one.session.keep_alive();
-                    self.put(one);
-                    index += 1;
-                }
-            }
+            // Nothing here waits, so that the lock is held for microseconds per session.
+            let mut idle = lock(&self.idle);
+            let (live, ended): (VecDeque<_>, VecDeque<_>) = idle
+                .drain(..)
+                .partition(|one| one.session.is_open() && one.since.elapsed() < settings.idle_time);
+            *idle = live;
+            idle.iter_mut().for_each(|one| one.session.keep_alive());
+            drop(idle);
+            drop(ended);
         }
-    }
-
-    fn take(&self, index: usize) -> Option<Idle> {
-        lock(&self.idle).remove(index)
     }
 }

@@ -36,6 +36,15 @@ fn a_stranger_is_not_let_in_and_not_tried_again() {
     assert_eq!(lab.sshd.logged("Connection from"), 1);
 }
 
+#[test]
+fn a_server_with_other_algorithms_is_not_tried_again() {
+    let config = "KexAlgorithms sntrup761x25519-sha512@openssh.com".to_owned();
+    let lab = Lab::with(Options { config, addresses: 1 }, |_| {});
+    let failure = lab.run("true").unwrap_err();
+    assert_eq!(failure.kind, Kind::Algorithms, "{failure}");
+    assert_eq!(lab.sshd.logged("Connection from"), 1);
+}
+
 /// R10.3: also where a warm session is open.
 #[test]
 fn a_key_that_others_can_read_is_refused_from_then_on() {

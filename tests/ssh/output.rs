@@ -100,6 +100,15 @@ fn input_arrives_and_stays_open() {
     assert_eq!(drain(line.as_mut()).unwrap().stdout, b"ended\n");
 }
 
+/// More than the window: each widening must be seen, though the command says nothing meanwhile.
+#[test]
+fn long_input_arrives_at_a_silent_command() {
+    let lab = Lab::new();
+    let input = vec![b'x'; 20 << 20];
+    let output = run_on(&lab.pool, &lab.target(), "wc -c", &input).unwrap();
+    assert_eq!(output.stdout, format!("{}\n", input.len()).into_bytes());
+}
+
 #[test]
 fn input_that_nobody_reads_does_not_hold_the_end_back() {
     let lab = Lab::new();
