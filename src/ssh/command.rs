@@ -127,6 +127,7 @@ impl Command {
                 Err(_) => return Err(last_error(session)),
             }
         }
+        (self.input, self.sent) = (Vec::new(), 0);
         if self.end_input && !self.input_ended {
             if !session.writable() {
                 return Ok(true);

@@ -227,7 +227,11 @@ impl Connector {
             code::FILE | code::KEYFILE_AUTH_FAILED | code::METHOD_NONE => fail(
                 target,
                 Kind::KeyFile,
-                format!("the private key {key:?} cannot be used: {}", said_by(&trouble)),
+                format!(
+                    "the private key {key:?} cannot be used: {}\nLinkOps takes the private keys of \
+                     ssh-keygen, without a passphrase",
+                    said_by(&trouble)
+                ),
             ),
             _ => self.explain(target, "authentication", trouble),
         }

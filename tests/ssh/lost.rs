@@ -6,7 +6,8 @@ use linkops::ssh::{Dial, Target};
 use linkops::ssh::{Event, Kind};
 
 use super::{Lab, read_until, run_on};
-use crate::support::sshd::{Cuttable, patience};
+use crate::support::network::Cuttable;
+use crate::support::sshd::patience;
 use crate::support::wait_until;
 
 fn over(link: &Cuttable, lab: &Lab) -> Target {

@@ -1,6 +1,7 @@
 //! What a command writes, reads and leaves behind.
 
 use std::io::Write;
+use std::time::{Duration, Instant};
 
 use linkops::ssh::{Event, Exit, Kind, Stream};
 use proptest::prelude::*;
@@ -152,11 +153,21 @@ fn a_flood_does_not_outrun_the_latch_and_the_deadline() {
     let lab = Lab::new();
     let mut line = lab.exec("yes");
     assert!(matches!(line.next(None, patience()).unwrap(), Event::Output { .. }));
-    assert_eq!(line.next(None, std::time::Instant::now()).unwrap(), Event::TimedOut);
+    assert_eq!(line.next(None, Instant::now()).unwrap(), Event::TimedOut);
     lab.stop.set();
     assert_eq!(line.next(Some(&lab.stop), patience()).unwrap(), Event::Stopped);
     drop(line); // cuts the connection, which ends `yes`
     crate::support::wait_until(patience(), "yes has ended", || lab.sshd.sessions() == 0);
+}
+
+#[test]
+fn a_flood_beside_does_not_outrun_the_deadline_either() {
+    let lab = Lab::new();
+    let mut line = lab.exec("cat");
+    line.beside("yes", b"", patience()).unwrap();
+    let soon = Instant::now() + Duration::from_millis(50);
+    assert_eq!(line.next(None, soon).unwrap(), Event::TimedOut);
+    assert_eq!(line.beside("true", b"", patience()).unwrap_err().kind, Kind::Channel);
 }
 
 #[test]
@@ -165,7 +176,9 @@ fn what_a_line_cannot_do_is_said() {
     let mut line = lab.dial().unwrap();
     assert_eq!(line.next(None, patience()).unwrap_err().kind, Kind::Channel);
     assert_eq!(line.exec("a\0b", b"", patience()).unwrap_err().kind, Kind::Channel);
-    line.exec("true", b"", patience()).unwrap();
+    let long = format!(": {}", "x".repeat(32 * 1024));
+    assert_eq!(line.exec(&long, b"", patience()).unwrap_err().kind, Kind::Channel);
+    line.exec(&long[..32 * 1024], b"", patience()).unwrap();
     assert_eq!(line.exec("true", b"", patience()).unwrap_err().kind, Kind::Channel);
     drain(line.as_mut()).unwrap();
     assert_eq!(line.next(None, patience()).unwrap_err().kind, Kind::Channel);

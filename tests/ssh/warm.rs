@@ -5,7 +5,8 @@ use std::time::Duration;
 use linkops::ssh::{Dial, Event, Exit, Kind};
 
 use super::{Lab, drain, run_on};
-use crate::support::sshd::{Cuttable, Options, patience};
+use crate::support::network::Cuttable;
+use crate::support::sshd::{Options, patience};
 use crate::support::wait_until;
 
 #[test]

@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 pub mod fake_ssh;
+pub mod network;
 pub mod sshd;
 
 /// Waits until the condition holds; panics at the deadline with what was waited for.
