@@ -198,6 +198,7 @@ impl Shared {
             idle.iter_mut().for_each(|one| one.session.keep_alive());
             drop(idle);
             drop(ended);
+            self.connector.jumps.count(); // forgets those that have ended
         }
     }
 }

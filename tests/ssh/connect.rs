@@ -208,18 +208,13 @@ fn a_closed_pool_leaves_nothing() {
     let pool = Pool::start(settings(&sshd)).unwrap();
     let inner = Target { via: Some(Box::new(sshd.target("p24"))), ..sshd.target("inner") };
     run_on(&pool, &inner, "true", b"").unwrap();
-    let names = || {
-        let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
-        let name = |task: fs::DirEntry| fs::read_to_string(task.path().join("comm")).ok();
-        tasks.filter_map(name).collect::<String>()
-    };
-    assert!(names().contains("ssh-jump-p24"));
+    assert!(super::has_thread("ssh-jump-p24"));
     assert_eq!(pool.figures().idle + pool.figures().jumps, 2);
     let stop = Latch::new().unwrap();
     let mut line = pool.dial(&inner, &stop).unwrap();
     line.exec("sleep 1000 & wait", b"", patience()).unwrap();
     pool.close(patience());
-    assert!(!names().contains("ssh-jump-p24"));
+    wait_until(patience(), "the pump is gone", || !super::has_thread("ssh-jump-p24"));
     assert_eq!(pool.dial(&inner, &stop).err().unwrap().kind, Kind::Stopped);
     assert_eq!(line.next(None, patience()).unwrap_err().kind, Kind::Lost);
     drop(line);
