@@ -37,3 +37,39 @@ impl Clock {
         }
     }
 }
+
+/// RFC 3339 in UTC with milliseconds and `Z`.
+pub fn rfc3339(millis: i64) -> String {
+    jiff::Timestamp::from_millisecond(millis)
+        .map(|time| format!("{time:.3}"))
+        .unwrap_or_else(|_| millis.to_string())
+}
+
+/// Reads a time as people and programs write it: RFC 3339 (`2026-05-01T10:00:00Z`), a date
+/// (`2026-05-01`, its first instant in UTC), or milliseconds since the epoch.
+pub fn parse_time(text: &str) -> Option<i64> {
+    if let Ok(millis) = text.parse::<i64>() {
+        return jiff::Timestamp::from_millisecond(millis).ok().map(|_| millis);
+    }
+    if let Ok(time) = text.parse::<jiff::Timestamp>() {
+        return Some(time.as_millisecond());
+    }
+    let date: jiff::civil::Date = text.parse().ok()?;
+    date.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|time| time.timestamp().as_millisecond())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_and_read_back() {
+        assert_eq!(rfc3339(1_700_000_000_123), "2023-11-14T22:13:20.123Z");
+        assert_eq!(rfc3339(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(parse_time("2023-11-14T22:13:20.123Z"), Some(1_700_000_000_123));
+        assert_eq!(parse_time("2023-11-14"), Some(1_699_920_000_000));
+        assert_eq!(parse_time("1700000000123"), Some(1_700_000_000_123));
+        assert_eq!(parse_time("yesterday"), None);
+        assert_eq!(parse_time("2023-13-01"), None);
+    }
+}

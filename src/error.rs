@@ -29,6 +29,15 @@ pub enum Error {
     },
     /// The configuration, the keys or the secrets are wrong: every problem found.
     Config(Vec<String>),
+    /// The body of a request is not JSON.
+    Json {
+        /// Where and why.
+        message: String,
+    },
+    /// The body of a request is not said to be JSON.
+    MediaType,
+    /// A cursor that did not come from here.
+    Cursor,
     /// Fields of a request are wrong.
     Invalid(Vec<Field>),
     /// A thing named by the caller does not exist.
@@ -230,6 +239,13 @@ impl fmt::Display for Error {
                     fields.iter().map(|one| format!("{}: {}", one.name, one.message)).collect();
                 f.write_str(&fields.join("; "))
             }
+            Error::Json { message } => write!(f, "the body is not JSON: {message}"),
+            Error::MediaType => f.write_str(
+                "the body is not said to be JSON\nsend \"Content-Type: application/json\"",
+            ),
+            Error::Cursor => {
+                f.write_str("the cursor is not one of this list\nstart again without a cursor")
+            }
             Error::NotFound { noun, id } => write!(f, "there is no {noun} {id:?}"),
             Error::Credentials => f.write_str("user name or password is wrong"),
             Error::Locked { .. } => f.write_str("the account is locked after failed logins"),
@@ -286,6 +302,30 @@ impl fmt::Display for YamlProblem {
     }
 }
 
+/// The known word that `word` was probably meant to be: at most two edits away, or a third of it.
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|one| (distance(word, one), one))
+        .filter(|(edits, one)| *edits <= (one.len() / 3).max(2))
+        .min_by_key(|(edits, _)| *edits)
+        .map(|(_, one)| one)
+}
+
+/// The Levenshtein distance, in characters.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut corner = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let edits = (corner + usize::from(x != *y)).min(row[j] + 1).min(row[j + 1] + 1);
+            corner = std::mem::replace(&mut row[j + 1], edits);
+        }
+    }
+    row[b.len()]
+}
+
 /// One problem stands behind the title; several get a line each.
 fn lines(f: &mut fmt::Formatter<'_>, title: &str, problems: &[String]) -> fmt::Result {
     match problems {
@@ -324,6 +364,13 @@ mod tests {
     fn a_chain_names_each_cause_once() {
         let error = Error::io("read \"/nowhere\"", io::Error::other("the disk is gone"));
         assert_eq!(error.chain(), "cannot read \"/nowhere\": the disk is gone");
+    }
+
+    #[test]
+    fn the_nearest_word_is_found_and_a_far_one_is_not() {
+        assert_eq!(nearest("hots", ["host", "port"]), Some("host"));
+        assert_eq!(nearest("repositry_url", ["branch", "repository_url"]), Some("repository_url"));
+        assert_eq!(nearest("colour", ["host", "port"]), None);
     }
 
     #[test]

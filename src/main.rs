@@ -1,2 +1,7 @@
-//! The command.
-fn main() {}
+//! The command: arguments in, exit code out.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    linkops::cli::main(std::env::args().skip(1).collect())
+}

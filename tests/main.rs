@@ -1,4 +1,14 @@
 //! All tests that need more than one module: one binary, which links once.
 
+mod auth;
+mod auth_tokens;
+mod auth_users;
+mod git_sync;
+mod git_sync_servers;
+mod http;
+mod inventory;
+mod inventory_properties;
+mod inventory_scripts;
+mod operations;
 mod ssh;
 mod support;

@@ -16,6 +16,7 @@ mod key_file;
 mod known_hosts;
 mod line;
 mod pool;
+pub mod program;
 mod pump;
 mod resolve;
 mod session;

@@ -17,6 +17,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::wait_until;
 
+pub use super::network::{Cuttable, Silent};
+
 const PROGRAM: &str = "/usr/sbin/sshd";
 
 /// sshd listens on no more addresses; for more of them there is more than one sshd.
@@ -169,6 +171,13 @@ impl Sshd {
     /// settings of whoever runs the tests, and nothing is written into theirs.
     pub fn home(&self) -> PathBuf {
         self.path("home")
+    }
+
+    /// The run directories that are on it.
+    pub fn runs(&self) -> Vec<PathBuf> {
+        let runs = fs::read_dir(self.home().join(".local/state/linkops/runs"));
+        let entries = runs.into_iter().flatten();
+        entries.map(|entry| entry.unwrap().path()).collect()
     }
 
     /// The server as a target named `name`.

@@ -1,0 +1,249 @@
+//! Failures on the wire: one function from cause to status, code and details.
+
+use serde_json::{Value, json};
+
+use crate::clock::{Clock, rfc3339};
+use crate::error::{Error, Noun, Unenrolled};
+use crate::http::{Request, Response};
+
+/// The status, the code and the details of a cause.
+#[must_use]
+fn classify(error: &Error) -> (u16, &'static str, Value) {
+    let nothing = || json!({});
+    match error {
+        Error::Credentials => (401, "INVALID_CREDENTIALS", nothing()),
+        Error::TokenMissing => (401, "TOKEN_MISSING", nothing()),
+        Error::TokenExpired => (401, "TOKEN_EXPIRED", nothing()),
+        Error::TokenInvalid => (401, "TOKEN_INVALID", nothing()),
+        Error::Locked { until } => (403, "ACCOUNT_LOCKED", json!({ "unlock_at": rfc3339(*until) })),
+        Error::Forbidden { needs } => (403, "FORBIDDEN", json!({ "role": needs })),
+        Error::NotEnrolled(targets) => {
+            (403, "ENROLLMENT_REQUIRED", json!({ "targets": unenrolled(targets) }))
+        }
+        Error::Invalid(fields) => {
+            let fields: serde_json::Map<_, _> =
+                fields.iter().map(|one| (one.name.clone(), one.message.clone().into())).collect();
+            (400, "VALIDATION_FAILED", json!({ "fields": fields }))
+        }
+        Error::Json { .. } => (400, "INVALID_JSON", nothing()),
+        Error::MediaType => (415, "UNSUPPORTED_MEDIA_TYPE", nothing()),
+        Error::Cursor => (400, "INVALID_CURSOR", nothing()),
+        Error::NoTargets => (400, "NO_TARGETS", nothing()),
+        Error::NotBash { script, .. } => (400, "SCRIPT_NOT_BASH", json!({ "script": script })),
+        Error::Flag { script, flag, declared } => {
+            let details = json!({ "script": script, "flag": flag, "declared": declared });
+            (400, "INVALID_FLAG", details)
+        }
+        Error::Yaml(problems) => {
+            let first = problems.first();
+            let all: Vec<_> = problems
+                .iter()
+                .map(|one| json!({ "file": one.file, "line": one.line, "message": one.message }))
+                .collect();
+            let details = json!({
+                "file": first.map(|one| &one.file),
+                "line": first.and_then(|one| one.line),
+                "problems": all,
+            });
+            (400, "YAML_INVALID", details)
+        }
+        Error::NotFound { noun, id } => (404, not_found(*noun), json!({ "id": id })),
+        Error::RepositoryNotFound { url, .. } => {
+            (404, "REPOSITORY_NOT_FOUND", json!({ "repository_url": url }))
+        }
+        Error::Finished { id } => (409, "OPERATION_FINISHED", json!({ "id": id })),
+        Error::TooManyOperations => (429, "TOO_MANY_OPERATIONS", nothing()),
+        Error::RateLimited { .. } => (429, "RATE_LIMITED", nothing()),
+        Error::GitAuthentication { url, .. } => {
+            (502, "GIT_AUTHENTICATION_FAILED", json!({ "repository_url": url }))
+        }
+        Error::GitUnreachable { url, .. } => {
+            (503, "GIT_UNREACHABLE", json!({ "repository_url": url }))
+        }
+        Error::Ssh { target, .. } => (503, "SSH_CONNECTION_FAILED", json!({ "target": target })),
+        Error::ShuttingDown => (503, "SHUTTING_DOWN", nothing()),
+        Error::Io { .. } | Error::Database { .. } | Error::Config(_) | Error::Internal(_) => {
+            (500, "INTERNAL_ERROR", nothing())
+        }
+    }
+}
+
+fn not_found(noun: Noun) -> &'static str {
+    match noun {
+        Noun::Link => "LINK_NOT_FOUND",
+        Noun::Script => "SCRIPT_NOT_FOUND",
+        Noun::Operation => "OPERATION_NOT_FOUND",
+        Noun::Workspace => "WORKSPACE_NOT_FOUND",
+        Noun::Path | Noun::User => "NOT_FOUND",
+    }
+}
+
+fn unenrolled(targets: &[Unenrolled]) -> Vec<Value> {
+    targets
+        .iter()
+        .map(|one| {
+            json!({
+                "target": one.target,
+                "enrolled": false,
+                "client_id_found": one.client_id_found,
+                "client_id_matches": one.client_id_matches,
+                "error": one.error,
+                "verified_at": one.verified_at.map(rfc3339),
+            })
+        })
+        .collect()
+}
+
+/// Answers with a cause. What is our own fault is logged with its whole chain and not shown.
+pub(super) fn reply(error: &Error, request: &Request) -> Response {
+    let (status, code, details) = classify(error);
+    let message = if status == 500 {
+        "something went wrong inside LinkOps\nits log has the details under this request id"
+            .to_owned()
+    } else {
+        error.to_string()
+    };
+    let (id, path) = (request.id.as_str(), request.path.as_str());
+    if status >= 500 {
+        log::error!(request = id, path = path, code = code; "{}", error.chain());
+    } else {
+        log::debug!(request = id, path = path, code = code; "{}", error.chain());
+    }
+    let response = body(status, code, &message, &details, id);
+    match error {
+        Error::Locked { until } => {
+            let seconds = (until - Clock::System.now()).max(0).unsigned_abs().div_ceil(1000);
+            response.header("Retry-After", seconds.max(1).to_string())
+        }
+        Error::RateLimited { retry_after } => {
+            response.header("Retry-After", retry_after.to_string())
+        }
+        Error::TooManyOperations | Error::ShuttingDown => response.header("Retry-After", "5"),
+        Error::TokenMissing | Error::TokenExpired | Error::TokenInvalid => {
+            response.header("WWW-Authenticate", "Bearer")
+        }
+        _ => response,
+    }
+}
+
+/// A failure with a code of its own and these details.
+pub(super) fn with_details(
+    status: u16,
+    code: &str,
+    message: &str,
+    details: &Value,
+    request: &Request,
+) -> Response {
+    body(status, code, message, details, &request.id)
+}
+
+/// RFC 9110 section 15.5.6: the answer names the methods that there are.
+pub(super) fn method_not_allowed(allowed: &str, request: &Request) -> Response {
+    let message = format!("{} cannot be used here, only {allowed}", request.method.as_str());
+    body(405, "METHOD_NOT_ALLOWED", &message, &json!({}), &request.id)
+        .header("Allow", allowed.to_owned())
+}
+
+/// The words for what the transport itself refuses.
+pub fn wording(status: u16, message: &str, request_id: &str) -> Response {
+    let code = match status {
+        404 => "NOT_FOUND",
+        405 => "METHOD_NOT_ALLOWED",
+        408 => "REQUEST_TIMEOUT",
+        413 => "BODY_TOO_LARGE",
+        414 => "URI_TOO_LONG",
+        415 => "UNSUPPORTED_MEDIA_TYPE",
+        417 => "EXPECTATION_FAILED",
+        429 => "RATE_LIMITED",
+        431 => "HEADERS_TOO_LARGE",
+        501 => "NOT_IMPLEMENTED",
+        503 => "OVERLOADED",
+        505 => "HTTP_VERSION_NOT_SUPPORTED",
+        500.. => "INTERNAL_ERROR",
+        _ => "BAD_REQUEST",
+    };
+    body(status, code, message, &json!({}), request_id)
+}
+
+fn body(status: u16, code: &str, message: &str, details: &Value, request_id: &str) -> Response {
+    let error = json!({
+        "code": code,
+        "message": message,
+        "details": details,
+        "timestamp": rfc3339(Clock::System.now()),
+        "request_id": request_id,
+    });
+    // Section 3: the failures of a login also say so in the way of its success.
+    let body = match code {
+        "INVALID_CREDENTIALS" | "ACCOUNT_LOCKED" => json!({ "success": false, "error": error }),
+        _ => json!({ "error": error }),
+    };
+    Response::json(status, body.to_string().into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Field, YamlProblem};
+
+    fn url() -> (String, String) {
+        ("ssh://host/repository".to_owned(), "why".to_owned())
+    }
+
+    /// R12.5: section 4 of the contract, cause by cause.
+    #[test]
+    fn every_cause_has_its_status_and_code() {
+        let ((url, message), (url2, message2), (url3, message3)) = (url(), url(), url());
+        let text = String::new;
+        let not_found = |noun| Error::not_found(noun, "x");
+        for (error, status, code) in [
+            (Error::Credentials, 401, "INVALID_CREDENTIALS"),
+            (Error::TokenMissing, 401, "TOKEN_MISSING"),
+            (Error::TokenExpired, 401, "TOKEN_EXPIRED"),
+            (Error::TokenInvalid, 401, "TOKEN_INVALID"),
+            (Error::Locked { until: 0 }, 403, "ACCOUNT_LOCKED"),
+            (Error::Forbidden { needs: "admin" }, 403, "FORBIDDEN"),
+            (Error::NotEnrolled(Vec::new()), 403, "ENROLLMENT_REQUIRED"),
+            (Error::invalid("a", "b"), 400, "VALIDATION_FAILED"),
+            (Error::Json { message: text() }, 400, "INVALID_JSON"),
+            (Error::MediaType, 415, "UNSUPPORTED_MEDIA_TYPE"),
+            (Error::Cursor, 400, "INVALID_CURSOR"),
+            (Error::NoTargets, 400, "NO_TARGETS"),
+            (Error::NotBash { script: text(), reason: text() }, 400, "SCRIPT_NOT_BASH"),
+            (Error::Flag { script: text(), flag: text(), declared: vec![] }, 400, "INVALID_FLAG"),
+            (Error::Yaml(Vec::new()), 400, "YAML_INVALID"),
+            (not_found(Noun::Path), 404, "NOT_FOUND"),
+            (not_found(Noun::Link), 404, "LINK_NOT_FOUND"),
+            (not_found(Noun::Script), 404, "SCRIPT_NOT_FOUND"),
+            (not_found(Noun::Operation), 404, "OPERATION_NOT_FOUND"),
+            (not_found(Noun::Workspace), 404, "WORKSPACE_NOT_FOUND"),
+            (Error::RepositoryNotFound { url, message }, 404, "REPOSITORY_NOT_FOUND"),
+            (Error::Finished { id: text() }, 409, "OPERATION_FINISHED"),
+            (Error::TooManyOperations, 429, "TOO_MANY_OPERATIONS"),
+            (Error::RateLimited { retry_after: 3 }, 429, "RATE_LIMITED"),
+            (
+                Error::GitAuthentication { url: url2, message: message2 },
+                502,
+                "GIT_AUTHENTICATION_FAILED",
+            ),
+            (Error::GitUnreachable { url: url3, message: message3 }, 503, "GIT_UNREACHABLE"),
+            (Error::Ssh { target: text(), message: text() }, 503, "SSH_CONNECTION_FAILED"),
+            (Error::ShuttingDown, 503, "SHUTTING_DOWN"),
+            (Error::Internal(text()), 500, "INTERNAL_ERROR"),
+        ] {
+            let (found, word, _) = classify(&error);
+            assert_eq!((found, word), (status, code), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn details_name_fields_files_and_lines() {
+        let field = Field { name: "port".into(), message: "is too large".into() };
+        let (_, _, details) = classify(&Error::Invalid(vec![field]));
+        assert_eq!(details, json!({ "fields": { "port": "is too large" } }));
+        let problem =
+            YamlProblem { file: "links.yaml".into(), line: Some(7), message: "bad".into() };
+        let (_, _, details) = classify(&Error::Yaml(vec![problem]));
+        assert_eq!((&details["file"], &details["line"]), (&json!("links.yaml"), &json!(7)));
+    }
+}

@@ -1,0 +1,136 @@
+//! JSON in and out of requests: strict when reading, so that a typing error is never ignored.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+use crate::error::{Error, Result, nearest};
+use crate::http::{Request, Response};
+
+/// What is wrong with a body before anybody looks at its fields.
+#[derive(Debug)]
+enum Fault {
+    MediaType,
+    Syntax(String),
+    Field(String, String),
+}
+
+/// Reads the body of a request as `T`, which should refuse unknown fields.
+///
+/// # Errors
+/// The body is not JSON, or not of that shape.
+pub(super) fn decode<T: DeserializeOwned>(request: &Request) -> Result<T> {
+    parse(request.header("content-type"), &request.body).map_err(Error::from)
+}
+
+/// The same, where a body may be left out.
+///
+/// # Errors
+/// As for [`decode`], when there is a body.
+pub(super) fn decode_or_default<T: DeserializeOwned + Default>(request: &Request) -> Result<T> {
+    if request.body.is_empty() { Ok(T::default()) } else { decode(request) }
+}
+
+/// For calls without a body: nothing, or an empty object.
+///
+/// # Errors
+/// There is something in the body.
+pub(super) fn decode_nothing(request: &Request) -> Result<()> {
+    #[derive(serde::Deserialize, Default)]
+    #[serde(deny_unknown_fields)]
+    struct Nothing {}
+    decode_or_default::<Nothing>(request).map(|_| ())
+}
+
+/// Refuses parameters of the query that the call does not have.
+///
+/// # Errors
+/// There is one.
+pub(super) fn known_parameters(request: &Request, known: &[&str]) -> Result<()> {
+    match request.query.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+        None => Ok(()),
+        Some((name, _)) => {
+            let text = match nearest(name, known.iter().copied()) {
+                Some(meant) => format!("unknown parameter, did you mean {meant:?}?"),
+                None => "unknown parameter".to_owned(),
+            };
+            Err(Error::invalid(name.as_str(), text))
+        }
+    }
+}
+
+/// Answers with a value.
+///
+/// # Errors
+/// The value has no JSON, which would be a fault of ours.
+pub(super) fn reply(status: u16, value: &impl Serialize) -> Result<Response> {
+    let text = serde_json::to_vec(value).map_err(|error| Error::Internal(error.to_string()))?;
+    Ok(Response::json(status, text))
+}
+
+fn parse<T: DeserializeOwned>(content_type: Option<&str>, body: &[u8]) -> Result<T, Fault> {
+    let media_type = content_type.unwrap_or("").split(';').next().unwrap_or("").trim();
+    if !media_type.eq_ignore_ascii_case("application/json") {
+        return Err(Fault::MediaType);
+    }
+    serde_json::from_slice(body).map_err(|error| match error.classify() {
+        Category::Data => field(&error.to_string()),
+        _ => Fault::Syntax(error.to_string()),
+    })
+}
+
+/// serde names the field in back quotes: "unknown field `x`, expected …".
+fn field(text: &str) -> Fault {
+    let words = text.rsplit_once(" at line ").map_or(text, |(words, _)| words);
+    let named = words.starts_with("unknown field")
+        || words.starts_with("missing field")
+        || words.starts_with("duplicate field");
+    let name = words.split('`').nth(1).filter(|_| named).unwrap_or("body");
+    Fault::Field(name.to_owned(), text.replace('`', "\""))
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Error {
+        match fault {
+            Fault::MediaType => Error::MediaType,
+            Fault::Syntax(message) => Error::Json { message },
+            Fault::Field(name, message) => Error::invalid(name, message),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Shape {
+        #[expect(dead_code, reason = "only its presence matters here")]
+        size: u8,
+    }
+
+    fn fault(content_type: &str, body: &str) -> Error {
+        parse::<Shape>(Some(content_type), body.as_bytes()).unwrap_err().into()
+    }
+
+    #[test]
+    fn a_body_is_read_strictly() {
+        let json = "application/json; charset=utf-8";
+        parse::<Shape>(Some(json), b"{\"size\": 1}").unwrap();
+        assert!(matches!(fault("text/plain", "{}"), Error::MediaType));
+        assert!(matches!(fault(json, "{\"size\": "), Error::Json { .. }));
+        assert!(matches!(fault(json, ""), Error::Json { .. }));
+        for (body, name) in [
+            ("{}", "size"),
+            ("{\"size\": 1, \"siez\": 2}", "siez"),
+            ("{\"size\": 1, \"size\": 2}", "size"),
+            ("{\"size\": \"1\"}", "body"),
+            ("[]", "body"),
+        ] {
+            let Error::Invalid(fields) = fault(json, body) else { panic!("{body}") };
+            assert_eq!(fields[0].name, name, "{body}");
+        }
+    }
+}

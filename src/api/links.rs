@@ -1,0 +1,169 @@
+//! Machines and their enrolment.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{error, json};
+use crate::clock::rfc3339;
+use crate::enrollment::{Checked, Enrollment};
+use crate::error::{Error, Result};
+use crate::http::{Request, Response};
+use crate::inventory::{self, Filter, Kind, Machine, Sort, Status};
+use crate::store::Store;
+
+/// A machine as clients see it; some names are camelCase, as the contract has them.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Link<'a> {
+    id: &'a str,
+    name: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    provider: Option<&'a str>,
+    icon: Option<&'a str>,
+    tags: &'a [String],
+    enrolled: bool,
+    enrollment_id: &'a str,
+    enrollment_required: bool,
+    enrollment_verified_at: Option<i64>,
+    ssh: Ssh<'a>,
+    health: Health,
+    status: &'a str,
+    metadata: &'a serde_json::Value,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Ssh<'a> {
+    host: &'a str,
+    port: u16,
+    user: &'a str,
+    proxy_jump: Option<&'a str>,
+    key_ref: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Health {
+    reachable: bool,
+    latency: Option<u32>,
+    last_seen: Option<i64>,
+}
+
+/// The result of a check.
+#[derive(Serialize)]
+struct Verified<'a> {
+    enrolled: bool,
+    client_id_found: bool,
+    client_id_matches: bool,
+    error: Option<&'a str>,
+    verified_at: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct VerifyMany {
+    targets: Option<Vec<String>>,
+}
+
+/// `GET /api/links`
+pub(super) fn list(store: &Store, request: &Request) -> Result<Response> {
+    let known = ["type", "status", "enrolled", "tag", "sort", "dir"];
+    json::known_parameters(request, &known)?;
+    let filter = Filter {
+        kind: request.query("type").map(Kind::parse).transpose()?,
+        status: request.query("status").map(Status::parse).transpose()?,
+        enrolled: request.query("enrolled").map(truth).transpose()?,
+        tag: request.query("tag").map(str::to_owned),
+    };
+    let sort =
+        Sort::parse(request.query("sort").unwrap_or("id"), request.query("dir").unwrap_or("asc"))?;
+    let machines = store.read(|db| inventory::store::machines(db, &filter, sort))?;
+    json::reply(200, &machines.iter().map(shape).collect::<Vec<_>>())
+}
+
+/// `GET /api/links/{id}`
+pub(super) fn one(store: &Store, id: &str) -> Result<Response> {
+    json::reply(200, &shape(&store.read(|db| inventory::store::machine(db, id))?))
+}
+
+/// `POST /api/links/{id}/verify`
+pub(super) fn verify(enrollment: &Enrollment, request: &Request, id: &str) -> Result<Response> {
+    json::decode_nothing(request)?;
+    let checked = enrollment.verify(id)?;
+    if checked.reached {
+        return json::reply(200, &verified(&checked));
+    }
+    let details = json!(verified(&checked));
+    let message = format!("{id}: {}", checked.error.as_deref().unwrap_or("not reached"));
+    Ok(error::with_details(503, "SSH_CONNECTION_FAILED", &message, &details, request))
+}
+
+/// `POST /api/links/verify`
+pub(super) fn verify_many(
+    store: &Store,
+    enrollment: &Enrollment,
+    request: &Request,
+) -> Result<Response> {
+    let VerifyMany { targets } = json::decode_or_default(request)?;
+    let mut targets = match targets {
+        Some(targets) => targets,
+        None => store
+            .read(|db| inventory::store::machines(db, &Filter::default(), Sort::default()))?
+            .into_iter()
+            .map(|machine| machine.id)
+            .collect(),
+    };
+    targets.sort();
+    targets.dedup();
+    let results = enrollment.verify_many(targets)?;
+    let shapes: serde_json::Map<_, _> =
+        results.iter().map(|(id, checked)| (id.clone(), json!(verified(checked)))).collect();
+    json::reply(200, &shapes)
+}
+
+fn truth(text: &str) -> Result<bool> {
+    text.parse().map_err(|_| {
+        Error::invalid("enrolled", format!("{text:?} is neither \"true\" nor \"false\""))
+    })
+}
+
+fn shape(machine: &Machine) -> Link<'_> {
+    let Machine { enrollment, health, .. } = machine;
+    Link {
+        id: &machine.id,
+        name: &machine.name,
+        kind: machine.kind.as_str(),
+        provider: machine.provider.as_deref(),
+        icon: machine.icon.as_deref(),
+        tags: &machine.tags,
+        enrolled: enrollment.enrolled,
+        enrollment_id: &enrollment.id,
+        enrollment_required: enrollment.required,
+        enrollment_verified_at: enrollment.verified_at,
+        ssh: Ssh {
+            host: &machine.host,
+            port: machine.port,
+            user: &machine.user,
+            proxy_jump: machine.proxy_jump.as_deref(),
+            key_ref: machine.key_ref.as_deref(),
+        },
+        health: Health {
+            reachable: health.reachable(),
+            latency: health.latency,
+            last_seen: health.last_seen,
+        },
+        status: health.status.as_str(),
+        metadata: &machine.metadata,
+    }
+}
+
+fn verified(checked: &Checked) -> Verified<'_> {
+    Verified {
+        enrolled: checked.enrolled,
+        client_id_found: checked.client_id_found,
+        client_id_matches: checked.client_id_matches,
+        error: checked.error.as_deref(),
+        verified_at: rfc3339(checked.verified_at),
+    }
+}

@@ -1,0 +1,274 @@
+//! Runs of scripts: start, list, view, stop.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::json;
+use crate::auth::Caller;
+use crate::clock::parse_time;
+use crate::error::{Error, Result};
+use crate::http::{Request, Response};
+use crate::operations::{
+    self, Cursor, Filter, Id, Log, Operation, Operations, ScriptOutput, Status, Tally,
+};
+
+/// Operations on a page when the request does not say, and at most.
+const PAGE: usize = 50;
+const LARGEST_PAGE: usize = 500;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Run {
+    scripts: Vec<String>,
+    #[serde(default)]
+    targets: Vec<String>,
+    #[serde(default)]
+    flags: BTreeMap<String, Vec<String>>,
+    concurrency: Option<usize>,
+    #[serde(default = "yes")]
+    require_enrollment: bool,
+    #[serde(default)]
+    on_failure: OnFailure,
+}
+
+#[derive(Deserialize, Default, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum OnFailure {
+    #[default]
+    Stop,
+    Continue,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// An operation, with its logs where they were asked for.
+#[derive(Serialize)]
+struct Shape<'a> {
+    id: String,
+    scripts: &'a [String],
+    targets: &'a [String],
+    flags: &'a BTreeMap<String, Vec<String>>,
+    concurrency: usize,
+    status: &'static str,
+    triggered_by: &'a str,
+    commit_hash: &'a str,
+    started: Option<i64>,
+    ended: Option<i64>,
+    duration: Option<i64>,
+    result: Counts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logs: Option<Vec<LogShape<'a>>>,
+}
+
+/// The executions by how they ended.
+#[derive(Serialize)]
+pub(super) struct Counts {
+    success: u32,
+    failed: u32,
+    stopped: u32,
+    skipped: u32,
+}
+
+/// One execution. Output is text; where it is not UTF-8, the exact bytes stand beside it.
+#[derive(Serialize)]
+struct LogShape<'a> {
+    target: &'a str,
+    script: &'a str,
+    status: &'static str,
+    exit_code: Option<i32>,
+    stdout: String,
+    stderr: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stdout_base64: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stderr_base64: Option<String>,
+    truncated: bool,
+    duration: Option<i64>,
+    started: Option<i64>,
+    ended: Option<i64>,
+    error: Option<&'a str>,
+}
+
+/// `POST /api/operations/run`
+pub(super) fn run(operations: &Operations, call: &Request, caller: &Caller) -> Result<Response> {
+    let run: Run = json::decode(call)?;
+    let request = operations::Request {
+        scripts: run.scripts,
+        targets: run.targets,
+        flags: run.flags,
+        concurrency: run.concurrency,
+        require_enrollment: run.require_enrollment,
+        keep_going: run.on_failure == OnFailure::Continue,
+    };
+    let id = operations.submit(request, &caller.username)?;
+    let body = json!({ "operation_id": id.to_string(), "status": "queued" });
+    Ok(json::reply(202, &body)?.header("Location", format!("/api/operations/{id}")))
+}
+
+/// `GET /api/operations`
+pub(super) fn list(operations: &Operations, call: &Request) -> Result<Response> {
+    let known = ["status", "from", "to", "target", "script", "limit", "cursor"];
+    json::known_parameters(call, &known)?;
+    let filter = Filter {
+        statuses: statuses(call.query("status"))?,
+        from: time(call, "from")?,
+        to: time(call, "to")?,
+        target: call.query("target").map(str::to_owned),
+        script: call.query("script").map(str::to_owned),
+    };
+    let cursor = call.query("cursor").map(read_cursor).transpose()?;
+    let page = operations.list(&filter, cursor, limit(call)?)?;
+    let shapes: Vec<_> = page.operations.iter().map(|one| shape(one, None)).collect();
+    json::reply(200, &json!({ "operations": shapes, "next_cursor": page.next.map(write_cursor) }))
+}
+
+/// `GET /api/operations/{id}`
+pub(super) fn one(operations: &Operations, id: &str) -> Result<Response> {
+    let (operation, logs) = operations.view(id.parse()?)?;
+    let logs = logs.iter().map(|(log, output)| log_shape(log, output)).collect();
+    json::reply(200, &shape(&operation, Some(logs)))
+}
+
+/// `POST /api/operations/{id}/stop`
+pub(super) fn stop(
+    operations: &Operations,
+    call: &Request,
+    caller: &Caller,
+    id: &str,
+) -> Result<Response> {
+    json::decode_nothing(call)?;
+    let id: Id = id.parse()?;
+    operations.request_stop(id)?;
+    let user = caller.username.as_str();
+    log::info!(operation = id.to_string().as_str(), user = user; "stop requested");
+    json::reply(200, &json!({ "success": true }))
+}
+
+fn statuses(text: Option<&str>) -> Result<Vec<Status>> {
+    let words = text.into_iter().flat_map(|text| text.split(','));
+    words
+        .map(|word| {
+            Status::parse(word).ok_or_else(|| {
+                let known = Status::WORDS.join(", ");
+                Error::invalid("status", format!("{word:?} is not one of {known}"))
+            })
+        })
+        .collect()
+}
+
+fn time(call: &Request, name: &str) -> Result<Option<i64>> {
+    let Some(text) = call.query(name) else { return Ok(None) };
+    parse_time(text).map(Some).ok_or_else(|| {
+        let hint = "write 2026-05-01T10:00:00Z, 2026-05-01 or milliseconds since the epoch";
+        Error::invalid(name, format!("{text:?} is not a time\n{hint}"))
+    })
+}
+
+fn limit(call: &Request) -> Result<usize> {
+    let Some(text) = call.query("limit") else { return Ok(PAGE) };
+    text.parse().ok().filter(|limit| (1..=LARGEST_PAGE).contains(limit)).ok_or_else(|| {
+        let range = format!("a whole number from 1 to {LARGEST_PAGE}");
+        Error::invalid("limit", format!("{text:?} is not {range}"))
+    })
+}
+
+/// Clients hand it back as it is; its inside is not theirs.
+fn write_cursor(cursor: Cursor) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{} {}", cursor.time, cursor.id))
+}
+
+fn read_cursor(text: &str) -> Result<Cursor> {
+    let read = || {
+        let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+        let (time, id) = text.split_once(' ')?;
+        Some(Cursor { time: time.parse().ok()?, id: id.parse().ok()? })
+    };
+    read().ok_or(Error::Cursor)
+}
+
+fn shape<'a>(operation: &'a Operation, logs: Option<Vec<LogShape<'a>>>) -> Shape<'a> {
+    let (started, ended) = (operation.started_at, operation.ended_at);
+    Shape {
+        id: operation.id.to_string(),
+        scripts: &operation.scripts,
+        targets: &operation.targets,
+        flags: &operation.flags,
+        concurrency: operation.concurrency,
+        status: operation.status.as_str(),
+        triggered_by: &operation.triggered_by,
+        commit_hash: &operation.commit_hash,
+        started,
+        ended,
+        duration: started.zip(ended).map(|(started, ended)| ended - started),
+        result: counts(operation.tally),
+        logs,
+    }
+}
+
+/// The counts of a tally.
+pub(super) fn counts(tally: Tally) -> Counts {
+    let Tally { success, failed, stopped, skipped } = tally;
+    Counts { success, failed, stopped, skipped }
+}
+
+fn log_shape<'a>(log: &'a Log, output: &ScriptOutput) -> LogShape<'a> {
+    let (stdout, stdout_base64) = text(&output.stdout);
+    let (stderr, stderr_base64) = text(&output.stderr);
+    LogShape {
+        target: &log.target,
+        script: &log.script,
+        status: log.status.as_str(),
+        exit_code: log.exit_code,
+        stdout,
+        stderr,
+        stdout_base64,
+        stderr_base64,
+        truncated: log.truncated,
+        duration: log.duration(),
+        started: log.started_at,
+        ended: log.ended_at,
+        error: log.error.as_deref(),
+    }
+}
+
+/// Bytes as text, and exactly when the text cannot say them.
+pub(super) fn text(bytes: &[u8]) -> (String, Option<String>) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => (text.to_owned(), None),
+        Err(_) => (String::from_utf8_lossy(bytes).into_owned(), Some(STANDARD.encode(bytes))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn cursors_are_read_back(time: i64, id: i64) {
+            let cursor = Cursor { time, id };
+            prop_assert_eq!(read_cursor(&write_cursor(cursor)).unwrap(), cursor);
+        }
+
+        #[test]
+        fn any_bytes_can_be_had_back(bytes: Vec<u8>) {
+            let (text, exact) = text(&bytes);
+            let back = exact.map_or_else(|| text.into_bytes(), |one| STANDARD.decode(one).unwrap());
+            prop_assert_eq!(back, bytes);
+        }
+    }
+
+    #[test]
+    fn other_cursors_are_refused() {
+        for text in ["", "x", "!!", "MTIz", "MTIzIDQgNQ"] {
+            assert!(matches!(read_cursor(text), Err(Error::Cursor)), "{text:?}");
+        }
+    }
+}

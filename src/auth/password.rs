@@ -1,0 +1,219 @@
+//! Passwords: which are accepted, and how they are kept and compared. Hashing is slow and takes
+//! memory on purpose, so it happens in one of two slots only.
+
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{self, PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Params, Version};
+
+use crate::error::{Error, Result};
+use crate::threads::lock;
+
+/// NIST SP 800-63B (revision 3), 5.1.1.2: at least 8, each code point counted as one.
+const LEAST_CHARACTERS: usize = 8;
+
+/// The longest password, in bytes, so that nobody sends a book to be hashed.
+const MOST_BYTES: usize = 1_024;
+
+/// Hashings at a time: 38 MiB, on a host that has 512.
+const SLOTS: usize = 2;
+
+/// What one hashing costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HashCost {
+    /// Memory, in KiB.
+    pub memory: u32,
+    /// Passes over it.
+    pub passes: u32,
+}
+
+impl Default for HashCost {
+    /// Argon2id with 19 MiB, 2 passes and 1 lane: the least that OWASP's Password Storage Cheat
+    /// Sheet recommends (<https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html>).
+    fn default() -> HashCost {
+        HashCost { memory: 19 * 1_024, passes: 2 }
+    }
+}
+
+/// Says whether a password can be chosen; `field` is its name in the request.
+pub(super) fn check(field: &str, password: &str) -> Result<()> {
+    if password.chars().count() < LEAST_CHARACTERS {
+        return Err(Error::invalid(field, format!("has fewer than {LEAST_CHARACTERS} characters")));
+    }
+    if password.len() > MOST_BYTES {
+        return Err(Error::invalid(field, format!("is longer than {MOST_BYTES} bytes")));
+    }
+    Ok(())
+}
+
+/// A password of 100 random bits that can be read aloud: `7kq2m-x4hvd-…`.
+pub(super) fn random() -> Result<String> {
+    // 32 signs, none of which looks like another, so that a byte picks each equally often.
+    const SIGNS: &[u8; 32] = b"23456789abcdefghijkmnpqrstuvwxyz";
+    let bytes: [u8; 20] = super::random_bytes()?;
+    let signs: Vec<char> = bytes.iter().map(|byte| SIGNS[usize::from(byte % 32)].into()).collect();
+    let groups: Vec<String> = signs.chunks(5).map(|group| group.iter().collect()).collect();
+    Ok(groups.join("-"))
+}
+
+/// Gives out the slots.
+pub(super) struct Hasher {
+    cost: HashCost,
+    free: Mutex<usize>,
+    freed: Condvar,
+}
+
+/// The right to hash; whoever holds it does not wait for another.
+pub(super) struct Slot<'a>(&'a Hasher);
+
+impl Hasher {
+    pub(super) fn new(cost: HashCost) -> Hasher {
+        Hasher { cost, free: Mutex::new(SLOTS), freed: Condvar::new() }
+    }
+
+    /// Waits for a slot.
+    pub(super) fn slot(&self) -> Slot<'_> {
+        let mut free = self
+            .freed
+            .wait_while(lock(&self.free), |free| *free == 0)
+            .unwrap_or_else(PoisonError::into_inner);
+        *free -= 1;
+        Slot(self)
+    }
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        *lock(&self.0.free) += 1;
+        self.0.freed.notify_one();
+    }
+}
+
+impl Slot<'_> {
+    /// Hashes a password that passed [`check`], as a PHC string with a salt of its own.
+    pub(super) fn hash(&self, password: &str) -> Result<String> {
+        let HashCost { memory, passes } = self.0.cost;
+        let params = Params::new(memory, passes, 1, None)
+            .map_err(|error| Error::Internal(format!("cannot use {:?}: {error}", self.0.cost)))?;
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+            .hash_password(password.as_bytes())
+            .map(|hash| hash.to_string())
+            .map_err(|error| Error::Internal(format!("cannot hash a password: {error}")))
+    }
+
+    /// Whether the password is the one that was hashed. Without a hash, which is when there is
+    /// no such user, it takes as long and the answer is no.
+    pub(super) fn verify(&self, password: &str, hash: Option<&str>) -> Result<bool> {
+        let nobody = nobodys_hash(self.0.cost);
+        let parsed = PasswordHash::new(hash.unwrap_or(&nobody))
+            .map_err(|error| Error::Internal(format!("a stored password is damaged: {error}")))?;
+        // One byte too many is enough to be wrong: no more of a longer one is looked at.
+        let bytes = &password.as_bytes()[..password.len().min(MOST_BYTES + 1)];
+        match Argon2::default().verify_password(bytes, &parsed) {
+            Ok(()) => Ok(hash.is_some()),
+            Err(password_hash::Error::PasswordInvalid) => Ok(false),
+            Err(error) => Err(Error::Internal(format!("cannot compare a password: {error}"))),
+        }
+    }
+}
+
+/// A hash that costs as much as a real one and belongs to no password.
+fn nobodys_hash(cost: HashCost) -> String {
+    let (salt, hash) = ("A".repeat(22), "A".repeat(43));
+    format!("$argon2id$v=19$m={},t={},p=1${salt}${hash}", cost.memory, cost.passes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    const CHEAP: HashCost = HashCost { memory: 8, passes: 1 };
+
+    #[test]
+    fn a_password_is_accepted_at_its_limits_and_refused_beyond() {
+        for right in ["12345678", "ääääääää", &"x".repeat(1_024)] {
+            check("password", right).unwrap();
+        }
+        for wrong in ["", "1234567", "äääääää", &"x".repeat(1_025), &"ä".repeat(513)] {
+            assert!(check("password", wrong).is_err(), "{} bytes", wrong.len());
+        }
+    }
+
+    #[test]
+    fn a_hash_is_argon2id_with_the_parameters_of_owasp() {
+        let hasher = Hasher::new(HashCost::default());
+        let hash = hasher.slot().hash("correct horse").unwrap();
+        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+        assert!(hasher.slot().verify("correct horse", Some(&hash)).unwrap());
+        assert!(!hasher.slot().verify("correct house", Some(&hash)).unwrap());
+    }
+
+    /// An unknown user must cost what a known one does.
+    #[test]
+    fn nobodys_hash_differs_from_a_real_one_in_salt_and_output_only() {
+        let hasher = Hasher::new(HashCost::default());
+        let real = hasher.slot().hash("correct horse").unwrap();
+        let nobody = nobodys_hash(hasher.cost);
+        let shape = |hash: &str| -> Vec<String> {
+            hash.split('$')
+                .enumerate()
+                .map(|(i, part)| if i < 4 { part.to_owned() } else { part.len().to_string() })
+                .collect()
+        };
+        assert_eq!(shape(&real), shape(&nobody));
+        assert!(!hasher.slot().verify("correct horse", None).unwrap());
+    }
+
+    #[test]
+    fn a_password_that_is_too_long_is_wrong_and_not_cut() {
+        let hasher = Hasher::new(CHEAP);
+        let longest = "x".repeat(1_024);
+        let hash = hasher.slot().hash(&longest).unwrap();
+        assert!(hasher.slot().verify(&longest, Some(&hash)).unwrap());
+        assert!(!hasher.slot().verify(&"x".repeat(1_025), Some(&hash)).unwrap());
+        assert!(!hasher.slot().verify(&"x".repeat(9_999), Some(&hash)).unwrap());
+    }
+
+    #[test]
+    fn a_damaged_hash_is_an_error_and_no_wrong_password() {
+        let hasher = Hasher::new(CHEAP);
+        assert!(matches!(hasher.slot().verify("x", Some("plain")), Err(Error::Internal(_))));
+    }
+
+    #[test]
+    fn two_hash_at_a_time_and_no_more() {
+        let hasher = Hasher::new(CHEAP);
+        let (inside, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let start = Barrier::new(8);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    start.wait();
+                    for _ in 0..50 {
+                        let _slot = hasher.slot();
+                        most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                        std::thread::yield_now();
+                        inside.fetch_sub(1, Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+        assert!(most.into_inner() <= SLOTS);
+        assert_eq!(*lock(&hasher.free), SLOTS);
+    }
+
+    #[test]
+    fn random_passwords_are_acceptable_and_differ() {
+        let some: HashSet<String> = (0..100).map(|_| random().unwrap()).collect();
+        assert_eq!(some.len(), 100);
+        for one in some {
+            check("password", &one).unwrap();
+            assert_eq!(one.len(), 23, "{one}");
+            assert!(one.split('-').all(|group| group.len() == 5), "{one}");
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Enrolment: a machine proves that it is the one the inventory means by a client-id file, which
+//! is read over SSH and compared. A machine that cannot be reached has not proved anything.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::clock::Clock;
+use crate::error::Result;
+use crate::inventory::{self, EnrollmentCheck, Machine, route};
+use crate::ssh::program::Program;
+use crate::ssh::{Dial, Failure};
+use crate::store::Store;
+use crate::threads::{Handle, Latch, lock, spawn};
+
+/// The most machines checked at the same time.
+const SIDE_BY_SIDE: usize = 16;
+/// The longest file that is read; a client id is much shorter.
+const LONGEST_FILE: usize = 4096;
+
+/// What is needed to check machines. Cheap to clone.
+#[derive(Clone)]
+pub struct Enrollment {
+    store: Arc<Store>,
+    dial: Arc<dyn Dial>,
+    clock: Clock,
+    keys: PathBuf,
+    command_timeout: Duration,
+    stop: Arc<Latch>,
+}
+
+/// What a check found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// Whether the file was read and matched.
+    pub enrolled: bool,
+    /// Whether the file was read.
+    pub client_id_found: bool,
+    /// Whether it holds the inventory's client id.
+    pub client_id_matches: bool,
+    /// Why the machine is not enrolled; always there when it is not.
+    pub error: Option<String>,
+    /// When, in milliseconds since the epoch.
+    pub verified_at: i64,
+    /// Whether SSH got as far as asking for the file.
+    pub reached: bool,
+}
+
+impl Enrollment {
+    /// Checks by way of `dial`, with keys from `keys`; `stop` ends checks that are under way.
+    pub fn new(
+        store: Arc<Store>,
+        dial: Arc<dyn Dial>,
+        clock: Clock,
+        keys: PathBuf,
+        command_timeout: Duration,
+        stop: Arc<Latch>,
+    ) -> Enrollment {
+        Enrollment { store, dial, clock, keys, command_timeout, stop }
+    }
+
+    /// Checks one machine and stores what was found.
+    ///
+    /// # Errors
+    /// There is no such machine, or the database fails. A check that fails is no error: it is a
+    /// result that says why.
+    pub fn verify(&self, id: &str) -> Result<Checked> {
+        let chain = self.store.read(|db| inventory::store::chain(db, id))?;
+        let Some(machine) = chain.last() else { return Ok(self.failed("no route".to_owned())) };
+        let (checked, latency) = self.check(&chain, machine);
+        let found = EnrollmentCheck {
+            found: checked.client_id_found,
+            matches: checked.client_id_matches,
+            error: checked.error.clone(),
+            at: checked.verified_at,
+        };
+        self.store.write(|tx| {
+            inventory::store::record_enrollment(tx, machine, &found)?;
+            inventory::store::record_health(tx, machine, latency, checked.verified_at)
+        })?;
+        Ok(checked)
+    }
+
+    /// Checks machines side by side.
+    ///
+    /// # Errors
+    /// One of them does not exist; nothing has been checked then.
+    pub fn verify_many(&self, ids: Vec<String>) -> Result<BTreeMap<String, Checked>> {
+        self.store.read(|db| {
+            ids.iter().try_for_each(|id| inventory::store::machine(db, id).map(|_| ()))
+        })?;
+        let work = Arc::new(Work { ids, next: AtomicUsize::new(0), results: Mutex::default() });
+        let helpers: Vec<Handle> = (1..work.ids.len().min(SIDE_BY_SIDE))
+            .map_while(|number| {
+                let (this, work) = (self.clone(), Arc::clone(&work));
+                // Fewer threads than wished for only means that it takes longer.
+                spawn(format!("verify-{number}"), move || work.run(&this)).ok()
+            })
+            .collect();
+        work.run(self);
+        helpers.into_iter().for_each(Handle::join);
+        let results = std::mem::take(&mut *lock(&work.results));
+        results.into_iter().map(|(id, result)| Ok((id, result?))).collect()
+    }
+
+    /// What the machine shows, and the milliseconds it took to answer on an open connection.
+    fn check(&self, chain: &[Machine], machine: &Machine) -> (Checked, Option<u32>) {
+        let Some(target) = route::target(chain, &self.keys) else {
+            return (self.failed("no route".to_owned()), None);
+        };
+        let mut line = match self.dial.dial(&target, &self.stop) {
+            Ok(line) => line,
+            Err(failure) => return (self.unreached(machine, &failure), None),
+        };
+        let program = Program::new(include_str!("check.sh"));
+        let program = program.set("file", &machine.enrollment.path);
+        let begun = Instant::now();
+        let deadline = begun + self.command_timeout;
+        let answer = program.call(line.as_mut(), LONGEST_FILE * 2, Some(&self.stop), deadline);
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(failure) => return (self.unreached(machine, &failure), None),
+        };
+        let latency = u32::try_from(begun.elapsed().as_millis()).unwrap_or(u32::MAX);
+        let checked = match answer.words.as_deref() {
+            Some("found") => self.compared(&answer.rest, &machine.enrollment.id),
+            Some(words) => {
+                let reason = words.split_once(' ').map_or(words, |(_, reason)| reason);
+                Checked { reached: true, ..self.failed(format!("the client id file {reason}")) }
+            }
+            None => {
+                let text = format!("bash could not be started on the machine: {:?}", answer.noise);
+                Checked { reached: true, ..self.failed(text) }
+            }
+        };
+        (checked, Some(latency))
+    }
+
+    fn compared(&self, content: &[u8], client_id: &str) -> Checked {
+        let matches = content_matches(content, client_id);
+        let shown: String = String::from_utf8_lossy(trim(content)).chars().take(100).collect();
+        let error = (!matches)
+            .then(|| format!("the client id on the machine is {shown:?}, not {client_id:?}"));
+        Checked {
+            enrolled: matches,
+            client_id_found: true,
+            client_id_matches: matches,
+            error,
+            verified_at: self.clock.now(),
+            reached: true,
+        }
+    }
+
+    /// R12.2: SSH failures are logged with target and kind.
+    fn unreached(&self, machine: &Machine, failure: &Failure) -> Checked {
+        let kind = format!("{:?}", failure.kind);
+        log::warn!(link = machine.id.as_str(), kind = kind.as_str(); "not verified: {failure}");
+        let named = failure.target != machine.id;
+        self.failed(if named { failure.to_string() } else { failure.message.clone() })
+    }
+
+    fn failed(&self, error: String) -> Checked {
+        Checked {
+            enrolled: false,
+            client_id_found: false,
+            client_id_matches: false,
+            error: Some(error),
+            verified_at: self.clock.now(),
+            reached: false,
+        }
+    }
+}
+
+struct Work {
+    ids: Vec<String>,
+    next: AtomicUsize,
+    results: Mutex<Vec<(String, Result<Checked>)>>,
+}
+
+impl Work {
+    fn run(&self, enrollment: &Enrollment) {
+        while let Some(id) = self.ids.get(self.next.fetch_add(1, Ordering::SeqCst)) {
+            let result = enrollment.verify(id);
+            lock(&self.results).push((id.clone(), result));
+        }
+    }
+}
+
+/// P11: surrounding white space is ignored, case is kept, nothing else is forgiven.
+#[must_use]
+pub fn content_matches(content: &[u8], client_id: &str) -> bool {
+    content.len() <= LONGEST_FILE && trim(content) == client_id.as_bytes()
+}
+
+fn trim(content: &[u8]) -> &[u8] {
+    let space = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r');
+    let start = content.iter().position(|byte| !space(byte)).unwrap_or(content.len());
+    let end = content.iter().rposition(|byte| !space(byte)).map_or(start, |last| last + 1);
+    &content[start..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const ID: &str = "LINKOPS-0c7d8f6e-1111-4222-8333-944455566677";
+
+    proptest! {
+        /// P11, the rule: only surrounding white space makes no difference.
+        #[test]
+        fn p11_only_surrounding_white_space_is_ignored(
+            before in "[ \t\r\n\x0b\x0c]{0,5}",
+            after in "[ \t\r\n\x0b\x0c]{0,5}",
+            at in 0_usize..ID.len(),
+            byte: u8,
+        ) {
+            let content = format!("{before}{ID}{after}");
+            prop_assert!(content_matches(content.as_bytes(), ID));
+            let mut other = ID.as_bytes().to_vec();
+            other[at] = byte;
+            prop_assert_eq!(content_matches(&other, ID), byte == ID.as_bytes()[at]);
+            let mut longer = ID.as_bytes().to_vec();
+            longer.insert(at, byte);
+            let edge = at == 0 && matches!(byte, b' ' | b'\t'..=b'\r');
+            prop_assert_eq!(content_matches(&longer, ID), edge);
+        }
+    }
+
+    #[test]
+    fn empty_long_and_lower_case_files_do_not_match() {
+        assert!(!content_matches(b"", ID));
+        assert!(!content_matches(b" \n", ID));
+        assert!(!content_matches(ID.to_lowercase().as_bytes(), ID));
+        let long = format!("{ID}{}", " ".repeat(LONGEST_FILE));
+        assert!(!content_matches(long.as_bytes(), ID));
+    }
+}

@@ -1,0 +1,76 @@
+//! Removes run directories from the targets once their results are safe in the database: some
+//! time after an operation has ended, all directories of a target with one command.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Receiver;
+
+use super::queue::Shared;
+use super::{remote, store};
+use crate::error::{Error, Result};
+use crate::inventory::{self, route};
+use crate::threads::Latch;
+
+/// After an operation, so that one that follows at once has the warm connections to itself.
+const QUIET: Duration = Duration::from_millis(500);
+/// Until a target that could not be reached is tried again.
+const AGAIN: Duration = Duration::from_secs(300);
+/// Directories removed by one command: its arguments must fit into one line.
+const AT_ONCE: usize = 500;
+
+/// The body of the thread `cleanup`. The first sweep takes what an earlier process left.
+pub(super) fn run(shared: &Arc<Shared>, wake: &Receiver<()>, stop: &Latch) {
+    let mut later: HashMap<String, Instant> = HashMap::new();
+    while !stop.is_set() {
+        if let Err(error) = sweep(shared, stop, &mut later) {
+            log::error!("run directories cannot be listed: {}", error.chain());
+        }
+        // Woken by the end of an operation, by the stop, or when a target is due again.
+        let due = later.values().min().copied();
+        let _ = match due {
+            Some(time) => wake.recv_deadline(time).is_ok(),
+            None => wake.recv().is_ok(),
+        };
+        stop.wait(QUIET);
+    }
+}
+
+fn sweep(shared: &Shared, stop: &Latch, later: &mut HashMap<String, Instant>) -> Result<()> {
+    later.retain(|_, time| *time > Instant::now());
+    for (target, run_ids) in shared.store.read(store::litter)? {
+        if stop.is_set() || later.contains_key(&target) {
+            continue;
+        }
+        for run_ids in run_ids.chunks(AT_ONCE) {
+            match clean(shared, stop, &target, run_ids) {
+                Ok(()) => shared.store.write(|tx| store::cleaned(tx, run_ids))?,
+                Err(error) => {
+                    log::debug!(link = target.as_str(); "not cleaned yet: {}", error.chain());
+                    later.insert(target.clone(), Instant::now() + AGAIN);
+                    break;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn clean(shared: &Shared, stop: &Latch, target: &str, run_ids: &[String]) -> Result<()> {
+    let chain = match shared.store.read(|db| inventory::store::chain(db, target)) {
+        // Not ours any more; there is no way to it.
+        Err(Error::NotFound { .. }) => return Ok(()),
+        chain => chain?,
+    };
+    let Some(route) = route::target(&chain, &shared.settings.keys) else { return Ok(()) };
+    let mut line = shared.dial.dial(&route, stop)?;
+    let deadline = Instant::now() + shared.settings.command_timeout;
+    let program = remote::clean(run_ids);
+    let answer = program.call(line.as_mut(), 4096, Some(stop), deadline)?;
+    if answer.words.is_some() {
+        return Ok(());
+    }
+    let message = format!("the run directories were not removed: {}", answer.noise);
+    Err(Error::Ssh { target: target.to_owned(), message })
+}

@@ -1,0 +1,429 @@
+//! The conductor of one operation, thread `op-<id>`: decides the schedule, hands executions to
+//! workers, and is the only writer of the operation's rows and events. Each turn takes what the
+//! workers told, writes it in one transaction, shows it to readers, and only then hands out what
+//! may start next: a script that may be running is always known to the database.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::queue::{Live, Shared};
+use super::schedule::Schedule;
+use super::transcript::{Event, What};
+use super::worker::{self, Ending, Job, Message, Outcome, Resume};
+use super::{ExecutionStatus, Operation, Status, Tally, final_status, needs_enrollment, store};
+use crate::error::{Error, Result};
+use crate::inventory::{self, route};
+use crate::ssh::program::nonce;
+use crate::threads::{Handle, spawn};
+
+/// Messages that may wait for the conductor: full means the workers stop reading, and by that
+/// the machines stop writing.
+const WAITING: usize = 64;
+/// Bytes of output that go into one transaction.
+const TURN: usize = 512 * 1024;
+/// Adjacent output of one stream is joined up to this.
+const JOINED: usize = 64 * 1024;
+/// Times an execution that has certainly not started is started again.
+const START_TRIES: u32 = 3;
+
+pub(super) struct Conductor {
+    shared: Arc<Shared>,
+    live: Arc<Live>,
+    operation: Operation,
+    /// By position.
+    executions: Vec<Execution>,
+    texts: Vec<Arc<[u8]>>,
+    schedule: Schedule,
+    halted: bool,
+    messages: Receiver<Message>,
+    sender: Sender<Message>,
+    workers: Vec<Worker>,
+}
+
+struct Execution {
+    run_id: String,
+    status: ExecutionStatus,
+    started_at: Option<i64>,
+    tries: u32,
+}
+
+struct Worker {
+    jobs: Sender<Job>,
+    handle: Handle,
+    /// What it is busy with.
+    position: Option<usize>,
+}
+
+/// What is written together.
+#[derive(Default)]
+struct Turn {
+    events: Vec<Event>,
+    outcomes: Vec<(usize, Outcome)>,
+    starts: Vec<Job>,
+    end: Option<Status>,
+    bytes: usize,
+}
+
+impl Conductor {
+    /// Reads the operation as it stands, which after a restart may be anywhere.
+    pub(super) fn new(shared: Arc<Shared>, live: Arc<Live>) -> Result<Conductor> {
+        let id = live.id;
+        let (operation, logs, texts) = shared.store.read(|db| {
+            Ok((store::operation(db, id)?, store::logs(db, id)?, store::texts(db, id)?))
+        })?;
+        let schedule = Schedule::new(
+            operation.targets.len(),
+            operation.scripts.len(),
+            operation.concurrency,
+            operation.keep_going,
+        );
+        let executions = logs
+            .into_iter()
+            .map(|log| Execution {
+                run_id: log.run_id,
+                status: log.status,
+                started_at: log.started_at,
+                tries: 0,
+            })
+            .collect();
+        let (sender, messages) = bounded(WAITING);
+        let (halted, workers) = (false, Vec::new());
+        Ok(Conductor {
+            shared,
+            live,
+            operation,
+            executions,
+            texts,
+            schedule,
+            halted,
+            messages,
+            sender,
+            workers,
+        })
+    }
+
+    /// Conducts the operation to its end, or to the end of the server.
+    pub(super) fn run(mut self) -> Result<()> {
+        let id = self.operation.id;
+        let mut turn = Turn::default();
+        self.resume(&mut turn)?;
+        loop {
+            self.decide(&mut turn);
+            if !self.commit(&turn) {
+                break;
+            }
+            self.live.transcript.publish(std::mem::take(&mut turn.events), turn.end.is_some());
+            for job in std::mem::take(&mut turn.starts) {
+                self.hand_over(job);
+            }
+            if let Some(status) = turn.end {
+                log::info!(operation = id.to_string().as_str(); "ended: {}", status.as_str());
+                break;
+            }
+            if self.schedule.active() == 0 {
+                break; // the server stops; the next start goes on
+            }
+            turn = self.collect();
+        }
+        for worker in self.workers {
+            drop(worker.jobs);
+            worker.handle.join();
+        }
+        Ok(())
+    }
+
+    /// Puts the schedule where the rows are. Executions that may be running are followed.
+    fn resume(&mut self, turn: &mut Turn) -> Result<()> {
+        let id = self.operation.id;
+        if self.operation.status == Status::Queued {
+            return Ok(());
+        }
+        let kept = self.shared.store.read(|db| store::kept(db, id))?;
+        let scripts = self.operation.scripts.len();
+        let mut followed = Vec::new();
+        for (lane, executions) in self.executions.chunks(scripts).enumerate() {
+            let done = executions.iter().take_while(|one| one.status.is_final()).count();
+            let next = executions.get(done);
+            let running = next.is_some_and(|one| one.status == ExecutionStatus::Running);
+            self.schedule.resume(lane, done, running);
+            if running {
+                followed.push(lane * scripts + done);
+            }
+        }
+        log::info!(operation = id.to_string().as_str(); "resumed, {} followed", followed.len());
+        for position in followed {
+            let resume = self.resume_point(position, &kept);
+            match self.job(position) {
+                Ok(job) => turn.starts.push(Job { resume: Some(resume), ..job }),
+                Err(error) => {
+                    let outcome = not_run(ExecutionStatus::Failed, &error.to_string());
+                    self.finish(turn, position, outcome);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn resume_point(&self, position: usize, kept: &BTreeMap<usize, (usize, usize)>) -> Resume {
+        let started = self.executions[position].started_at.unwrap_or(0);
+        let passed = self.shared.clock.now().saturating_sub(started).unsigned_abs();
+        let left =
+            self.shared.settings.script_timeout.saturating_sub(Duration::from_millis(passed));
+        let kept = kept.get(&position).copied().unwrap_or_default();
+        Resume { kept, deadline: Instant::now() + left }
+    }
+
+    /// Waits for the workers; takes all that is there, up to a limit.
+    fn collect(&mut self) -> Turn {
+        let mut turn = Turn::default();
+        let mut next = self.messages.recv().ok();
+        while let Some(message) = next {
+            self.take(message, &mut turn);
+            next = if turn.bytes < TURN { self.messages.try_recv().ok() } else { None };
+        }
+        turn
+    }
+
+    fn take(&mut self, message: Message, turn: &mut Turn) {
+        match message {
+            Message::Output { position, stream, data } => {
+                turn.bytes += data.len();
+                self.output(turn, What::Output { position, stream, data: data.into() });
+            }
+            Message::Done { position, ending } => {
+                self.free_worker(position);
+                match ending {
+                    Ending::Result(outcome) => self.finish(turn, position, outcome),
+                    Ending::Left => self.schedule.put_back(position),
+                    Ending::NotStarted => self.start_again(turn, position),
+                }
+            }
+        }
+    }
+
+    /// Chatty scripts write many small pieces; adjacent ones become one event.
+    fn output(&mut self, turn: &mut Turn, what: What) {
+        if let (
+            Some(Event { what: What::Output { position, stream, data }, .. }),
+            What::Output { position: new_position, stream: new_stream, data: new_data },
+        ) = (turn.events.last_mut(), &what)
+            && (*position, *stream) == (*new_position, *new_stream)
+            && data.len() + new_data.len() <= JOINED
+        {
+            *data = [&data[..], &new_data[..]].concat().into();
+            return;
+        }
+        self.event(turn, what);
+    }
+
+    fn event(&self, turn: &mut Turn, what: What) {
+        let before = turn.events.last().map_or_else(|| self.live.transcript.last(), |one| one.seq);
+        turn.events.push(Event { seq: before + 1, what });
+    }
+
+    fn finish(&mut self, turn: &mut Turn, position: usize, outcome: Outcome) {
+        let success = outcome.status == ExecutionStatus::Success;
+        self.log_failure(position, &outcome);
+        self.complete(turn, position, outcome);
+        let skipped = self.schedule.ended(position, success);
+        for position in skipped {
+            let error = "an earlier script failed on this target";
+            self.complete(turn, position, not_run(ExecutionStatus::Skipped, error));
+        }
+    }
+
+    /// R12.4: id, target and reason.
+    fn log_failure(&self, position: usize, outcome: &Outcome) {
+        if outcome.status == ExecutionStatus::Failed {
+            let (target, script) = self.operation.execution(position);
+            let reason = match (&outcome.error, outcome.exit_code) {
+                (Some(error), _) => error.clone(),
+                (None, code) => format!("exit code {}", code.unwrap_or(-1)),
+            };
+            let id = self.operation.id.to_string();
+            log::warn!(operation = id.as_str(), link = target, script = script; "failed: {reason}");
+        }
+    }
+
+    fn complete(&mut self, turn: &mut Turn, position: usize, outcome: Outcome) {
+        let execution = &mut self.executions[position];
+        execution.status = outcome.status;
+        let now = self.shared.clock.now();
+        let what = What::Complete {
+            position,
+            status: outcome.status,
+            exit_code: outcome.exit_code,
+            duration: execution.started_at.map(|started| now - started),
+            error: outcome.error.clone(),
+        };
+        self.event(turn, what);
+        turn.outcomes.push((position, outcome));
+    }
+
+    fn start_again(&mut self, turn: &mut Turn, position: usize) {
+        self.executions[position].tries += 1;
+        if self.executions[position].tries >= START_TRIES {
+            let error = "the connection was lost again and again before the script started";
+            self.finish(turn, position, not_run(ExecutionStatus::Failed, error));
+            return;
+        }
+        self.executions[position].run_id = nonce();
+        self.schedule.put_back(position);
+    }
+
+    /// What starts now, what will not start any more, and whether this is the end.
+    fn decide(&mut self, turn: &mut Turn) {
+        let control = &self.live.control;
+        if control.is_leaving() {
+            return;
+        }
+        if control.is_stopping() && !self.halted {
+            self.halted = true;
+            for position in self.schedule.halt() {
+                let error = "stopped before it started";
+                self.complete(turn, position, not_run(ExecutionStatus::Stopped, error));
+            }
+        }
+        while let Some(position) = self.schedule.start() {
+            match self.job(position) {
+                Ok(job) => {
+                    let execution = &mut self.executions[position];
+                    execution.status = ExecutionStatus::Running;
+                    if execution.started_at.is_none() {
+                        execution.started_at = Some(self.shared.clock.now());
+                        self.event(turn, What::Start { position });
+                    }
+                    turn.starts.push(job);
+                }
+                Err(error) => {
+                    let outcome = not_run(ExecutionStatus::Failed, &error.to_string());
+                    self.finish(turn, position, outcome);
+                }
+            }
+        }
+        if self.schedule.active() == 0 {
+            let scripts = self.operation.scripts.len();
+            let statuses: Vec<_> = self.executions.iter().map(|one| one.status).collect();
+            let status = final_status(statuses.chunks(scripts));
+            let now = self.shared.clock.now();
+            let duration = now - self.operation.started_at.unwrap_or(now);
+            let tally = Tally::of(statuses);
+            self.event(turn, What::End { status, tally, duration });
+            turn.end = Some(status);
+        }
+    }
+
+    /// Writes the turn; false when that is impossible and the server stops. Until then a full
+    /// disk makes everybody wait, but nothing is lost.
+    fn commit(&mut self, turn: &Turn) -> bool {
+        let id = self.operation.id;
+        let now = self.shared.clock.now();
+        self.operation.started_at.get_or_insert(now);
+        loop {
+            let written = self.shared.store.write(|tx| {
+                store::begin(tx, id, now)?;
+                for (position, outcome) in &turn.outcomes {
+                    store::complete(tx, id, *position, outcome, now)?;
+                }
+                for job in &turn.starts {
+                    store::start(tx, id, job.position, &job.run_id, now)?;
+                }
+                if let Some(status) = turn.end {
+                    store::end(tx, id, status, now)?;
+                }
+                store::append(tx, id, &turn.events)
+            });
+            let Err(error) = written else { return true };
+            log::error!(operation = id.to_string().as_str(); "not written: {}", error.chain());
+            self.live.control.never.wait(Duration::from_secs(1));
+            if self.live.control.is_leaving() {
+                return false;
+            }
+        }
+    }
+
+    fn job(&self, position: usize) -> Result<Job> {
+        let (target, script) = self.operation.execution(position);
+        let chain =
+            self.shared.store.read(|db| inventory::store::chain(db, target)).map_err(|error| {
+                match error {
+                    Error::NotFound { .. } => {
+                        Error::Internal("the link is no longer in the inventory".to_owned())
+                    }
+                    other => other,
+                }
+            })?;
+        let settings = &self.shared.settings;
+        let (Some(machine), Some(target)) = (chain.last(), route::target(&chain, &settings.keys))
+        else {
+            return Err(Error::Internal("the link has no route".to_owned()));
+        };
+        let check = needs_enrollment(
+            settings.enrollment_required,
+            self.operation.check_ids,
+            machine.enrollment.required,
+        );
+        Ok(Job {
+            position,
+            run_id: self.executions[position].run_id.clone(),
+            target,
+            text: Arc::clone(&self.texts[position % self.operation.scripts.len()]),
+            flags: self.operation.flags.get(script).cloned().unwrap_or_default(),
+            client: check.then(|| (machine.enrollment.path.clone(), machine.enrollment.id.clone())),
+            limit: settings.output_limit,
+            resume: None,
+            timeout: settings.script_timeout,
+            grace: settings.stop_grace,
+            command_timeout: settings.command_timeout,
+            retry_delay: settings.retry_delay,
+        })
+    }
+
+    fn free_worker(&mut self, position: usize) {
+        for worker in &mut self.workers {
+            if worker.position == Some(position) {
+                worker.position = None;
+            }
+        }
+    }
+
+    /// Gives a job to an idle worker, or to a new one. No thread to be had means waiting.
+    fn hand_over(&mut self, job: Job) {
+        let position = Some(job.position);
+        loop {
+            let idle = self.workers.iter_mut().find(|one| one.position.is_none());
+            if let Some(worker) = idle {
+                worker.position = position;
+                // It lives as long as we hold the other end, so this cannot fail.
+                let _ = worker.jobs.send(job);
+                return;
+            }
+            match self.new_worker() {
+                Ok(worker) => self.workers.push(worker),
+                Err(error) => {
+                    log::error!("no thread for a worker, waiting: {error}");
+                    self.live.control.never.wait(Duration::from_millis(200));
+                }
+            }
+        }
+    }
+
+    fn new_worker(&self) -> std::io::Result<Worker> {
+        let (jobs, receiver) = bounded::<Job>(1);
+        let (shared, live) = (Arc::clone(&self.shared), Arc::clone(&self.live));
+        let sender = self.sender.clone();
+        let name = format!("op-{}-{}", self.operation.id.0, self.workers.len());
+        let handle = spawn(name, move || {
+            worker::work(&receiver, &sender, shared.dial.as_ref(), &live.control);
+        })?;
+        Ok(Worker { jobs, handle, position: None })
+    }
+}
+
+fn not_run(status: ExecutionStatus, error: &str) -> Outcome {
+    let error = Some(error.to_owned());
+    Outcome { status, exit_code: None, truncated: false, error, litter: false }
+}

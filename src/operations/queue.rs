@@ -1,0 +1,375 @@
+//! The queue: the handle of operations, and the thread `operations` that gives each its turn.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded, never, select_biased, unbounded};
+
+use super::conductor::Conductor;
+use super::store::{self, Cursor, Filter, Log, Page, ScriptOutput};
+use super::transcript::{Event, Reader, Transcript, What};
+use super::worker::{Control, Outcome};
+use super::{ExecutionStatus, Id, Operation, Request, Settings, Status, Tally, cleanup, submit};
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::inventory::catalogue::Catalogue;
+use crate::ssh::Dial;
+use crate::store::Store;
+use crate::threads::{Handle, Latch, guard, lock, spawn};
+
+/// The handle of operations.
+pub struct Operations {
+    shared: Arc<Shared>,
+    catalogue: Arc<Catalogue>,
+    queue: Sender<Id>,
+    submitting: Mutex<()>,
+    closing: AtomicBool,
+    /// The threads and what ends them; taken by [`Operations::stop`].
+    threads: Mutex<Option<Threads>>,
+}
+
+struct Threads {
+    drain: Sender<Instant>,
+    queue: Handle,
+    cleanup: Handle,
+    stop_cleanup: Arc<Latch>,
+}
+
+/// What the threads of operations share.
+pub(super) struct Shared {
+    pub(super) store: Arc<Store>,
+    pub(super) dial: Arc<dyn Dial>,
+    pub(super) clock: Clock,
+    pub(super) settings: Settings,
+    /// The operations that have not ended.
+    live: Mutex<HashMap<Id, Arc<Live>>>,
+    /// Tells the cleanup that there may be something to do.
+    litter: Sender<()>,
+}
+
+/// An operation that has not ended.
+pub(super) struct Live {
+    pub(super) id: Id,
+    pub(super) transcript: Arc<Transcript>,
+    pub(super) control: Control,
+    /// Whoever sets it first decides: the queue runs the operation, or a stop ends it unrun.
+    taken: AtomicBool,
+}
+
+impl Operations {
+    /// Starts the threads, and takes up the operations that the last process left open.
+    ///
+    /// # Errors
+    /// The database cannot be read, or there are no threads.
+    pub fn start(
+        store: Arc<Store>,
+        catalogue: Arc<Catalogue>,
+        dial: Arc<dyn Dial>,
+        clock: Clock,
+        settings: Settings,
+    ) -> Result<Operations> {
+        let open = store.read(store::open)?;
+        let no_threads = |error| Error::io("start the threads of operations", error);
+        // What is open already has its place, whatever the limit is now.
+        let (queue, turns) = bounded(settings.queue_size + open.len());
+        let (litter, wake) = bounded(1);
+        let (drain, drained) = bounded(1);
+        let live = Mutex::new(HashMap::new());
+        let shared = Arc::new(Shared { store, dial, clock, settings, live, litter });
+        for id in open {
+            shared.add(id)?;
+            let _ = queue.send(id);
+        }
+        let queue_thread = {
+            let shared = Arc::clone(&shared);
+            spawn("operations", move || Turns::new(shared).run(&turns, &drained))
+                .map_err(no_threads)?
+        };
+        let stop_cleanup = Arc::new(Latch::new().map_err(no_threads)?);
+        let cleanup = {
+            let (shared, stop) = (Arc::clone(&shared), Arc::clone(&stop_cleanup));
+            spawn("cleanup", move || cleanup::run(&shared, &wake, &stop)).map_err(no_threads)?
+        };
+        let threads = Threads { drain, queue: queue_thread, cleanup, stop_cleanup };
+        Ok(Operations {
+            shared,
+            catalogue,
+            queue,
+            submitting: Mutex::new(()),
+            closing: AtomicBool::new(false),
+            threads: Mutex::new(Some(threads)),
+        })
+    }
+
+    /// Checks a request, writes it down and queues it.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the request; [`Error::TooManyOperations`] when the queue is full.
+    pub fn submit(&self, request: Request, by: &str) -> Result<Id> {
+        if self.closing.load(Ordering::SeqCst) {
+            return Err(Error::ShuttingDown);
+        }
+        let shared = &self.shared;
+        // Only submissions fill the queue, so under this lock its length cannot grow.
+        let _one = lock(&self.submitting);
+        if self.queue.len() >= shared.settings.queue_size {
+            return Err(Error::TooManyOperations);
+        }
+        let now = shared.clock.now();
+        let (db, settings) = (&shared.store, &shared.settings);
+        let id = submit::submit(db, &self.catalogue, settings, request, by, now)?;
+        let queued = shared
+            .add(id)
+            .and_then(|()| self.queue.try_send(id).map_err(|_| Error::TooManyOperations));
+        if let Err(error) = queued {
+            lock(&shared.live).remove(&id);
+            db.write(|tx| store::remove(tx, id))?;
+            return Err(error);
+        }
+        log::info!(operation = id.to_string().as_str(), user = by; "queued");
+        Ok(id)
+    }
+
+    /// A page of operations, newest first.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn list(&self, filter: &Filter, cursor: Option<Cursor>, limit: usize) -> Result<Page> {
+        self.shared.store.read(|db| store::list(db, filter, cursor, limit))
+    }
+
+    /// An operation without its logs.
+    ///
+    /// # Errors
+    /// There is none with that number.
+    pub fn get(&self, id: Id) -> Result<Operation> {
+        self.shared.store.read(|db| store::operation(db, id))
+    }
+
+    /// An operation with the results and outputs of all executions (R11.3).
+    ///
+    /// # Errors
+    /// There is none with that number.
+    pub fn view(&self, id: Id) -> Result<(Operation, Vec<(Log, ScriptOutput)>)> {
+        self.shared.store.read(|db| {
+            let operation = store::operation(db, id)?;
+            let mut outputs = store::outputs(db, id)?;
+            let logs = store::logs(db, id)?
+                .into_iter()
+                .map(|log| {
+                    let output = outputs.remove(&log.position).unwrap_or_default();
+                    (log, output)
+                })
+                .collect();
+            Ok((operation, logs))
+        })
+    }
+
+    /// The events of an operation after the one numbered `after`.
+    ///
+    /// # Errors
+    /// There is none with that number.
+    pub fn events(&self, id: Id, after: u64) -> Result<(Operation, Reader)> {
+        let operation = self.get(id)?;
+        let live = lock(&self.shared.live).get(&id).map(|live| Arc::clone(&live.transcript));
+        let transcript = match live {
+            Some(transcript) => transcript,
+            None => {
+                let last = self.shared.store.read(|db| store::last_event(db, id))?;
+                Arc::new(Transcript::new(id, last, true))
+            }
+        };
+        Ok((operation, Reader::new(transcript, Arc::clone(&self.shared.store), after)))
+    }
+
+    /// Asks for an operation to be stopped. It has stopped when its transcript has ended.
+    ///
+    /// # Errors
+    /// There is none with that number, or it has ended.
+    pub fn request_stop(&self, id: Id) -> Result<()> {
+        let live = lock(&self.shared.live).get(&id).cloned();
+        let Some(live) = live else {
+            return match self.shared.store.read(|db| store::status(db, id))? {
+                Some(_) => Err(Error::Finished { id: id.to_string() }),
+                None => self.get(id).map(|_| ()),
+            };
+        };
+        live.control.stop();
+        // One that has never begun ends here and now; after a restart there may be runs to stop,
+        // which its conductor does when it has its turn.
+        let begun = self.get(id)?.status != Status::Queued;
+        if begun || live.taken.swap(true, Ordering::SeqCst) {
+            return Ok(());
+        }
+        self.shared.end_unrun(&live)
+    }
+
+    /// How many operations wait, and how many have not ended.
+    pub fn figures(&self) -> (usize, usize) {
+        (self.queue.len(), lock(&self.shared.live).len())
+    }
+
+    /// Takes no more work, waits for what runs until `deadline`, then leaves it: the scripts go
+    /// on and are followed after the next start.
+    pub fn stop(&self, deadline: Instant) {
+        self.closing.store(true, Ordering::SeqCst);
+        let Some(threads) = lock(&self.threads).take() else { return };
+        threads.stop_cleanup.set();
+        let _ = self.shared.litter.try_send(()); // so that it looks up
+        let _ = threads.drain.send(deadline);
+        threads.queue.join();
+        for live in lock(&self.shared.live).drain().map(|(_, live)| live) {
+            live.transcript.close();
+        }
+        threads.cleanup.join();
+    }
+}
+
+impl Shared {
+    fn add(&self, id: Id) -> Result<()> {
+        let last = self.store.read(|db| store::last_event(db, id))?;
+        let control = Control::new().map_err(|error| Error::io("watch an operation", error))?;
+        let transcript = Arc::new(Transcript::new(id, last, false));
+        let live = Live { id, transcript, control, taken: AtomicBool::new(false) };
+        lock(&self.live).insert(id, Arc::new(live));
+        Ok(())
+    }
+
+    fn take(&self, id: Id) -> Option<Arc<Live>> {
+        let live = Arc::clone(lock(&self.live).get(&id)?);
+        (!live.taken.swap(true, Ordering::SeqCst)).then_some(live)
+    }
+
+    /// An operation that was stopped while it waited: all its executions are stopped.
+    fn end_unrun(&self, live: &Live) -> Result<()> {
+        let id = live.id;
+        let now = self.clock.now();
+        let events = self.store.write(|tx| {
+            let mut events = Vec::new();
+            let mut seq = store::last_event(tx, id)?;
+            let mut tell = |what| {
+                seq += 1;
+                events.push(Event { seq, what });
+            };
+            let logs = store::logs(tx, id)?;
+            for log in logs.iter().filter(|log| !log.status.is_final()) {
+                let status = ExecutionStatus::Stopped;
+                let error = Some("stopped before it started".to_owned());
+                let (exit_code, position) = (None, log.position);
+                let outcome = Outcome {
+                    status,
+                    exit_code,
+                    truncated: false,
+                    error: error.clone(),
+                    litter: false,
+                };
+                store::complete(tx, id, position, &outcome, now)?;
+                tell(What::Complete { position, status, exit_code, duration: None, error });
+            }
+            let stopped = u32::try_from(logs.len()).unwrap_or(u32::MAX);
+            let tally = Tally { stopped, ..Tally::default() };
+            tell(What::End { status: Status::Stopped, tally, duration: 0 });
+            store::end(tx, id, Status::Stopped, now)?;
+            store::append(tx, id, &events)?;
+            Ok(events)
+        })?;
+        live.transcript.publish(events, true);
+        lock(&self.live).remove(&id);
+        Ok(())
+    }
+}
+
+/// The turns of operations: the body of the thread `operations`.
+struct Turns {
+    shared: Arc<Shared>,
+    running: HashMap<Id, Handle>,
+    ended: Receiver<Id>,
+    tell_ended: Sender<Id>,
+}
+
+impl Turns {
+    fn new(shared: Arc<Shared>) -> Turns {
+        let (tell_ended, ended) = unbounded();
+        Turns { shared, running: HashMap::new(), ended, tell_ended }
+    }
+
+    fn run(mut self, turns: &Receiver<Id>, drained: &Receiver<Instant>) {
+        let nobody = never();
+        loop {
+            let free = self.running.len() < self.shared.settings.max_running;
+            let turns = if free { turns } else { &nobody };
+            select_biased! {
+                recv(drained) -> deadline => {
+                    self.drain(deadline.unwrap_or_else(|_| Instant::now()));
+                    return;
+                }
+                recv(self.ended) -> id => self.reap(id.ok()),
+                recv(turns) -> id => {
+                    if let Some(live) = id.ok().and_then(|id| self.shared.take(id)) {
+                        self.begin(live);
+                    }
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, live: Arc<Live>) {
+        let id = live.id;
+        loop {
+            let (shared, live, tell) =
+                (Arc::clone(&self.shared), Arc::clone(&live), self.tell_ended.clone());
+            let conduct = move || {
+                conduct(&shared, &live);
+                let _ = tell.send(id);
+            };
+            match spawn(format!("op-{}", id.0), conduct) {
+                Ok(handle) => {
+                    self.running.insert(id, handle);
+                    return;
+                }
+                Err(error) => {
+                    log::error!("no thread for an operation, waiting: {error}");
+                    let _ = self.ended.recv_timeout(Duration::from_millis(500)).map(|id| {
+                        self.reap(Some(id));
+                    });
+                }
+            }
+        }
+    }
+
+    fn reap(&mut self, id: Option<Id>) {
+        if let Some(handle) = id.and_then(|id| self.running.remove(&id)) {
+            handle.join();
+        }
+    }
+
+    /// Waits for what runs, then asks the rest to leave, and waits for that.
+    fn drain(mut self, deadline: Instant) {
+        while !self.running.is_empty() {
+            let Ok(id) = self.ended.recv_deadline(deadline) else { break };
+            self.reap(Some(id));
+        }
+        for id in self.running.keys() {
+            if let Some(live) = lock(&self.shared.live).get(id) {
+                live.control.leave();
+            }
+        }
+        self.running.into_values().for_each(Handle::join);
+    }
+}
+
+/// Runs one operation. Whatever happens, its readers are told that it is over for them.
+fn conduct(shared: &Arc<Shared>, live: &Arc<Live>) {
+    let id = live.id;
+    let conducted = guard("operation", || {
+        Conductor::new(Arc::clone(shared), Arc::clone(live)).and_then(Conductor::run)
+    });
+    if let Some(Err(error)) = &conducted {
+        log::error!(operation = id.to_string().as_str(); "failed: {}", error.chain());
+    }
+    live.transcript.close();
+    lock(&shared.live).remove(&id);
+    let _ = shared.litter.try_send(());
+}

@@ -1,0 +1,103 @@
+//! The programs that run on the targets, and what they say. One bash file each in `remote/`.
+
+use super::worker::Job;
+use crate::ssh::program::Program;
+
+/// Starts the script and passes its output on; its input ends with the script's text.
+pub(super) fn run(job: &Job) -> Program {
+    let (file, id) = job.client.clone().unwrap_or_default();
+    // One block more than is kept: whoever follows sees that something was cut.
+    let blocks = job.limit.div_ceil(1024) + 1;
+    Program::new(include_str!("remote/run.sh"))
+        .set("id", &job.run_id)
+        .set("length", &job.text.len().to_string())
+        .set("whole", if job.text.contains(&0) { "1" } else { "" })
+        .set("blocks", &blocks.to_string())
+        .set("client_file", &file)
+        .set("client_id", &id)
+        .arguments(&job.flags)
+}
+
+/// Says how the run stands and prints its output from the given bytes on.
+pub(super) fn follow(run_id: &str, received: (u64, u64)) -> Program {
+    Program::new(include_str!("remote/follow.sh"))
+        .set("id", run_id)
+        .set("out", &received.0.to_string())
+        .set("err", &received.1.to_string())
+}
+
+/// Ends the run and everything it has started.
+pub(super) fn stop(run_id: &str, grace_seconds: u64) -> Program {
+    Program::new(include_str!("remote/stop.sh"))
+        .set("id", run_id)
+        .set("grace", &grace_seconds.to_string())
+}
+
+/// Removes the directories of runs whose results are safe.
+pub(super) fn clean(run_ids: &[String]) -> Program {
+    Program::new(include_str!("remote/clean.sh")).arguments(run_ids)
+}
+
+/// The first line of `run` and `follow`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Says {
+    /// The script runs; its output follows.
+    Running,
+    /// The script was not started, and never will be by this run.
+    Refused(String),
+    /// There was no such run, and there never will be.
+    Absent,
+    /// The run is over; what is left of its output follows.
+    Ended(i32),
+    /// Nobody knows how the run ended; what is left of its output follows.
+    Lost(&'static str),
+}
+
+impl Says {
+    /// Reads the words of a `say` line.
+    pub(super) fn parse(words: &str) -> Says {
+        let (first, rest) = words.split_once(' ').unwrap_or((words, ""));
+        match (first, rest.trim().parse::<i32>()) {
+            ("started" | "running", _) => Says::Running,
+            ("absent", _) => Says::Absent,
+            ("ended", Ok(code)) => Says::Ended(code),
+            ("rebooted", _) => Says::Lost("the machine rebooted while the script was running"),
+            ("killed", _) => {
+                Says::Lost("the run was killed on the machine, its exit code is not known")
+            }
+            ("refused", _) => Says::Refused(refusal(rest)),
+            _ => Says::Refused(format!("the machine said {words:?}")),
+        }
+    }
+}
+
+fn refusal(words: &str) -> String {
+    let (kind, rest) = words.split_once(' ').unwrap_or((words, ""));
+    let rest = rest.trim();
+    match kind {
+        "missing" => format!("not enrolled: the client id file {rest}"),
+        "different" => format!("not enrolled: the client id on the machine is {rest:?}"),
+        "directory" => format!("no run directory could be made: {rest}"),
+        "taken" => "the run was declared absent before it started".to_owned(),
+        _ => rest.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_word_of_the_programs_is_understood() {
+        assert_eq!(Says::parse("started 17"), Says::Running);
+        assert_eq!(Says::parse("running"), Says::Running);
+        assert_eq!(Says::parse("ended 137"), Says::Ended(137));
+        assert_eq!(Says::parse("absent"), Says::Absent);
+        assert!(matches!(Says::parse("rebooted"), Says::Lost(text) if text.contains("rebooted")));
+        assert_eq!(
+            Says::parse("refused missing /etc/x does not exist"),
+            Says::Refused("not enrolled: the client id file /etc/x does not exist".into())
+        );
+        assert!(matches!(Says::parse("ended x"), Says::Refused(_)));
+    }
+}

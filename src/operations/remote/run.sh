@@ -1,0 +1,84 @@
+# Starts a script in a directory of its own and passes its output on, live. The run survives its
+# connection: the two tees go on writing the files, and the exit code is written at the end.
+#
+# Values: id, length (of the script, on standard input), whole (1: it holds NUL bytes), blocks (of
+# 1 KiB, the most that is kept of a stream), client_file and client_id (empty: not checked).
+# Arguments: those of the script. Standard input stays open and silent until the run has ended.
+
+refuse() { say "refused $*"; exit 0; }
+
+# Bash drops NUL bytes, so such a script is read by head, once its directory is there.
+if [[ $whole != 1 ]]; then
+    IFS= read -r -N "$length" script || refuse "cut the script was cut short on its way"
+fi
+
+if [[ $client_id ]]; then
+    [[ -e $client_file ]] || refuse "missing $client_file does not exist"
+    [[ -f $client_file && -r $client_file ]] || refuse "missing $client_file cannot be read"
+    # It fails at the end of the file; else the file is too long or holds NUL bytes.
+    IFS= read -r -d '' -n 4096 found <"$client_file" && found="$found (and more)"
+    found=${found#"${found%%[![:space:]]*}"}
+    found=${found%"${found##*[![:space:]]}"}
+    [[ $found == "$client_id" ]] || refuse "different ${found//[^[:graph:]]/ }"
+fi
+LC_ALL=$locale
+
+base=${XDG_STATE_HOME:-$HOME/.local/state}/linkops/runs
+dir=$base/$id
+mkdir -m 700 "$dir" 2>/dev/null || {
+    mkdir -p -m 700 "$base" 2>/dev/null
+    error=$(mkdir -m 700 "$dir" 2>&1) || refuse "directory $error"
+}
+if [[ $whole == 1 ]]; then
+    head -c "$length" >"$dir/script"
+    size=$(wc -c <"$dir/script")
+    [[ $((size)) == "$length" ]] || refuse "cut the script was cut short on its way"
+else
+    error=$({ printf '%s' "$script" >"$dir/script"; } 2>&1) || refuse "directory $error"
+fi
+unset script
+
+# Whoever makes this file first decides: we start the run, or a follower declares it absent.
+boot=none
+{ IFS= read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null
+set -C
+{ printf '%s %s\n' "$$" "$boot" >"$dir/runner"; } 2>/dev/null || refuse "taken"
+set +C
+
+# GNU tee must be told to outlive its reader; others do so by themselves or do not know the option.
+hash tee 2>/dev/null || refuse "tools there is no tee on this machine"
+pipe=-p
+[[ $OSTYPE != linux* || ${BASH_CMDS[tee]} -ef /bin/busybox ]] && pipe=
+
+say "started $$"
+keep() { # FILE: passes standard input on to standard output, and keeps it in FILE
+    trap '' PIPE XFSZ
+    ulimit -f "$blocks"
+    exec tee $pipe "$1" 2>/dev/null
+}
+exec {out}> >(keep "$dir/stdout")
+out_pid=$!
+exec {err}> >(exec {out}>&- >&2; keep "$dir/stderr")
+err_pid=$!
+exec >/dev/null 2>&1
+
+set -m # a process group of its own, so that it can be stopped without us
+LINKOPS_RUN=$id bash "$dir/script" "$@" </dev/null >&"$out" 2>&"$err" {out}>&- {err}>&- &
+script_pid=$!
+set +m
+printf '%s\n' "$script_pid" >"$dir/group"
+exec {out}>&- {err}>&-
+wait "$script_pid"
+code=$?
+
+# The tees end with the last writer. A daemon left behind by the script may keep them for ever:
+# they get two seconds, waited for on the silent standard input since that costs no process.
+pause=0.001
+for ((round = 0; round < 120; round++)); do
+    kill -0 "$out_pid" || kill -0 "$err_pid" || break
+    ((round == 20)) && pause=0.02
+    ((round == 119)) && kill "$out_pid" "$err_pid"
+    read -r -t "$pause" || (($? > 128)) || sleep 0.02
+done
+printf '%s\n' "$code" >"$dir/exit"
+exit "$code"

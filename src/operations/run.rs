@@ -1,0 +1,348 @@
+//! One execution on its target, from the first connection to a known end: start, read, and when
+//! the connection is lost, follow; stop it when asked to or when its time is over.
+//!
+//! What may have started is never started again. Only the run's directory on the target tells.
+
+use std::time::{Duration, Instant};
+
+use super::output::Intakes;
+use super::remote::{self, Says};
+use super::worker::{Control, Job};
+use crate::ssh::program::{COMMAND, Program};
+use crate::ssh::{Dial, Event, Exit, Failure, Kind, Line, Stream};
+
+/// How an execution came to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum End {
+    /// The script exited by itself.
+    Code(i32),
+    /// It was stopped on request; the code when it is known, and what went wrong with stopping.
+    Stopped(Option<i32>, Option<String>),
+    /// Its time was over and it was stopped; the text says so.
+    TimedOut(Option<i32>, String),
+    /// It was stopped on request before it started.
+    NeverRan,
+    /// It did not start, for this reason.
+    Refused(String),
+    /// It may have run, but how it ended is not known, for this reason.
+    Lost(String),
+    /// It certainly did not start, and never will under this run id.
+    Absent,
+    /// It goes on without us.
+    Left,
+}
+
+/// Why a script is being stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    Asked,
+    Time,
+}
+
+/// What one connection to the run brought.
+enum Reading {
+    /// The command ended, after saying this.
+    Ended(Option<Says>, Exit, String),
+    /// The connection is of no use any more.
+    Cut(String),
+    /// The server stops.
+    Left,
+}
+
+/// Tries to start before anything has started.
+const START_TRIES: usize = 3;
+/// Tries to get an answer from a machine that lets us in.
+const ANSWER_TRIES: usize = 3;
+/// After TERM, the grace and KILL, the end of the run must be told within this.
+const STOP_MARGIN: Duration = Duration::from_secs(30);
+
+/// An execution under way.
+pub(super) struct Run<'a> {
+    job: &'a Job,
+    dial: &'a dyn Dial,
+    control: &'a Control,
+    intakes: &'a mut Intakes,
+    tell: &'a dyn Fn(Stream, Vec<u8>),
+    deadline: Instant,
+    stopping: Option<Why>,
+    /// The stop program has been run to its end, or is running beside the script.
+    stop_sent: bool,
+}
+
+impl<'a> Run<'a> {
+    /// Prepares; nothing is connected yet.
+    pub(super) fn new(
+        job: &'a Job,
+        dial: &'a dyn Dial,
+        control: &'a Control,
+        intakes: &'a mut Intakes,
+        tell: &'a dyn Fn(Stream, Vec<u8>),
+    ) -> Run<'a> {
+        let now = Instant::now();
+        let deadline = job.resume.map_or(now + job.timeout, |resume| resume.deadline);
+        let (stopping, stop_sent) = (None, false);
+        Run { job, dial, control, intakes, tell, deadline, stopping, stop_sent }
+    }
+
+    /// Runs it to its end.
+    pub(super) fn execute(mut self) -> End {
+        if self.job.resume.is_none()
+            && let Some(end) = self.start()
+        {
+            return end;
+        }
+        self.follow()
+    }
+
+    /// None when the connection was lost after the script may have started.
+    fn start(&mut self) -> Option<End> {
+        let program = remote::run(self.job);
+        let input = program.input(&self.job.text);
+        for attempt in 1.. {
+            let mut line = match self.dial.dial(&self.job.target, &self.control.latch) {
+                Ok(line) => line,
+                Err(failure) => return Some(self.not_reached(failure)),
+            };
+            self.deadline = Instant::now() + self.job.timeout;
+            let deadline = Instant::now() + self.job.command_timeout.min(self.job.timeout);
+            match line.exec(COMMAND, &input, deadline) {
+                Ok(()) => return self.started(line.as_mut(), &program),
+                Err(failure) if failure.may_have_started() => return None,
+                Err(failure) if failure.kind.is_transport() && attempt < START_TRIES => {}
+                Err(failure) => return Some(self.not_reached(failure)),
+            }
+        }
+        None
+    }
+
+    fn not_reached(&self, failure: Failure) -> End {
+        match failure.kind {
+            Kind::Stopped if self.control.is_leaving() => End::Left,
+            Kind::Stopped => End::NeverRan,
+            _ => End::Refused(describe(&self.job.target.name, &failure)),
+        }
+    }
+
+    /// The command for starting the script was accepted.
+    fn started(&mut self, line: &mut dyn Line, program: &Program) -> Option<End> {
+        match self.read(line, program) {
+            Reading::Left => Some(End::Left),
+            Reading::Cut(_) => None,
+            Reading::Ended(Some(Says::Running), Exit::Code(code), _) => Some(self.ended(code)),
+            Reading::Ended(Some(Says::Refused(reason)), ..) => Some(End::Refused(reason)),
+            // It says "started" before it starts the script, and it ended without saying so.
+            Reading::Ended(None, Exit::Code(code), noise) => Some(End::Refused(format!(
+                "bash could not be started on the machine: exit code {code}, {noise:?}"
+            ))),
+            Reading::Ended(..) => None,
+        }
+    }
+
+    /// The script's exit code is known.
+    fn ended(&self, code: i32) -> End {
+        match self.stopping {
+            None => End::Code(code),
+            Some(Why::Asked) => End::Stopped(Some(code), None),
+            Some(Why::Time) => End::TimedOut(Some(code), self.time_over()),
+        }
+    }
+
+    /// How it ended is not known.
+    fn unknown(&self, reason: String) -> End {
+        match self.stopping {
+            None => End::Lost(reason),
+            Some(Why::Asked) => End::Stopped(None, Some(reason)),
+            Some(Why::Time) => End::TimedOut(None, format!("{}; {reason}", self.time_over())),
+        }
+    }
+
+    fn time_over(&self) -> String {
+        let seconds = self.job.timeout.as_secs();
+        format!("EXECUTION_TIMEOUT: the script ran longer than {seconds} s and was stopped")
+    }
+
+    /// Takes up a run that may have started, until its end is known or its time is over.
+    fn follow(&mut self) -> End {
+        let mut silent = 0;
+        loop {
+            let (says, noise) = match self.follow_once() {
+                Ok((Some(says), _)) => (says, String::new()),
+                Ok((None, noise)) if silent < ANSWER_TRIES => {
+                    silent += 1;
+                    log::debug!(target_link = self.job.target.name.as_str(); "no answer: {noise}");
+                    self.pause();
+                    continue;
+                }
+                Ok((None, noise)) => {
+                    let text = format!("the machine does not answer as expected: {noise:?}");
+                    return self.unknown(text);
+                }
+                Err(end) => return end,
+            };
+            match says {
+                Says::Running => self.pause(), // it has just ended: ask again
+                Says::Ended(code) => return self.ended(code),
+                Says::Absent if self.stopping.is_some() => return End::NeverRan,
+                Says::Absent => return End::Absent,
+                Says::Refused(reason) => return self.unknown(format!("{reason} {noise}")),
+                Says::Lost(reason) => {
+                    self.sweep();
+                    return self.unknown(reason.to_owned());
+                }
+            }
+        }
+    }
+
+    /// One connection: what the run says of itself, or the end when there is no way to it.
+    fn follow_once(&mut self) -> Result<(Option<Says>, String), End> {
+        if self.stopping.is_some() && !self.stop_sent {
+            let mut line = self.dial_again()?;
+            self.stop_sent = self.run_stop(line.as_mut());
+        }
+        let mut line = self.dial_again()?;
+        let received = (
+            self.intakes.of(Stream::Stdout).received(),
+            self.intakes.of(Stream::Stderr).received(),
+        );
+        let program = remote::follow(&self.job.run_id, received);
+        let deadline = Instant::now() + self.job.command_timeout;
+        if let Err(failure) = line.exec(COMMAND, &program.input(b""), deadline) {
+            return Ok((None, failure.message));
+        }
+        match self.read(line.as_mut(), &program) {
+            Reading::Left => Err(End::Left),
+            Reading::Cut(reason) => {
+                self.stop_sent = false; // it may have been cut off in the middle of it
+                Ok((self.give_up(&reason)?, reason))
+            }
+            Reading::Ended(says, _, noise) => Ok((says, noise)),
+        }
+    }
+
+    /// After a cut connection the run is as good as running, until its time is over.
+    fn give_up(&self, reason: &str) -> Result<Option<Says>, End> {
+        if Instant::now() > self.deadline + STOP_MARGIN {
+            return Err(self.unknown(format!("{reason}; the script may still be running")));
+        }
+        Ok(Some(Says::Running))
+    }
+
+    /// Connects to a machine that is known to be ours, again and again while there is time.
+    fn dial_again(&mut self) -> Result<Box<dyn Line>, End> {
+        loop {
+            let latch =
+                if self.stopping.is_some() { &self.control.never } else { &self.control.latch };
+            let failure = match self.dial.dial(&self.job.target, latch) {
+                Ok(line) => return Ok(line),
+                Err(failure) => failure,
+            };
+            let reason = describe(&self.job.target.name, &failure);
+            if self.control.is_leaving() {
+                return Err(End::Left);
+            }
+            if failure.kind == Kind::Stopped {
+                self.stop_for(Why::Asked);
+            } else if !failure.kind.is_transport() || Instant::now() >= self.deadline {
+                let text = format!(
+                    "the connection was lost and the machine cannot be reached: {reason}; the script may still be running"
+                );
+                return Err(self.unknown(text));
+            } else {
+                self.pause();
+            }
+        }
+    }
+
+    fn pause(&self) {
+        if self.stopping.is_none() {
+            self.control.latch.wait(self.job.retry_delay);
+        } else {
+            self.control.never.wait(self.job.retry_delay);
+        }
+    }
+
+    fn stop_for(&mut self, why: Why) {
+        if self.stopping.is_none() {
+            self.stopping = Some(why);
+            self.deadline = Instant::now() + self.job.grace + STOP_MARGIN;
+        }
+    }
+
+    /// Reads a line until its command has ended; passes the script's output on.
+    fn read(&mut self, line: &mut dyn Line, program: &Program) -> Reading {
+        let (mut out, mut err) = (program.preamble(), program.preamble());
+        let (mut says, mut exit, mut beside) = (None, None, false);
+        loop {
+            if let Some(exit) = exit.clone().filter(|_| !beside) {
+                let noise = [out.noise(), err.noise()].join(" ");
+                return Reading::Ended(says, exit, noise.trim().to_owned());
+            }
+            let latch = self.stopping.is_none().then_some(&self.control.latch);
+            match line.next(latch, self.deadline) {
+                Ok(Event::Output { stream: Stream::Stdout, data }) if !out.is_over() => {
+                    if let Some((words, rest)) = out.feed(&data) {
+                        says = Some(Says::parse(&words));
+                        self.pass(Stream::Stdout, rest);
+                    }
+                }
+                Ok(Event::Output { stream: Stream::Stderr, data }) if !err.is_over() => {
+                    if let Some((_, rest)) = err.feed(&data) {
+                        self.pass(Stream::Stderr, rest);
+                    }
+                }
+                Ok(Event::Output { stream, data }) => self.pass(stream, &data),
+                Ok(Event::End(how)) => exit = Some(how),
+                Ok(Event::Beside { .. }) => beside = false,
+                Ok(Event::Stopped) if self.control.is_leaving() => return Reading::Left,
+                // The stop program did not come to its end in time; what is known counts.
+                Ok(Event::TimedOut) if exit.is_some() => beside = false,
+                Ok(Event::TimedOut) if self.stop_sent => {
+                    return Reading::Cut("the script did not end after KILL".to_owned());
+                }
+                Ok(event @ (Event::Stopped | Event::TimedOut)) => {
+                    let asked = event == Event::Stopped;
+                    self.stop_for(if asked { Why::Asked } else { Why::Time });
+                    if let Err(failure) = self.stop_beside(line) {
+                        return Reading::Cut(failure.message);
+                    }
+                    beside = true;
+                }
+                Err(failure) => return Reading::Cut(failure.message),
+            }
+        }
+    }
+
+    fn pass(&mut self, stream: Stream, data: &[u8]) {
+        if !data.is_empty() {
+            let kept = self.intakes.of(stream).take(data);
+            (self.tell)(stream, kept);
+        }
+    }
+
+    fn stop_program(&self) -> Program {
+        remote::stop(&self.job.run_id, self.job.grace.as_secs())
+    }
+
+    fn stop_beside(&mut self, line: &mut dyn Line) -> Result<(), Failure> {
+        line.beside(COMMAND, &self.stop_program().input(b""), Instant::now() + STOP_MARGIN)?;
+        self.stop_sent = true;
+        Ok(())
+    }
+
+    fn run_stop(&self, line: &mut dyn Line) -> bool {
+        let deadline = Instant::now() + self.job.grace + STOP_MARGIN;
+        self.stop_program().call(line, 4096, None, deadline).is_ok()
+    }
+
+    /// Ends what a killed run may have left behind.
+    fn sweep(&self) {
+        if let Ok(mut line) = self.dial.dial(&self.job.target, &self.control.never) {
+            self.run_stop(line.as_mut());
+        }
+    }
+}
+
+/// The failure without the target's own name, which stands beside it anyway; a jump host is named.
+fn describe(target: &str, failure: &Failure) -> String {
+    if failure.target == target { failure.message.clone() } else { failure.to_string() }
+}
