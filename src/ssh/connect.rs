@@ -191,7 +191,7 @@ impl Connector {
                 target,
                 Kind::Refused,
                 format!(
-                    "{host:?}{tried} refused the connection to port {port}\ncheck that its SSH \
+                    "{host:?}{tried} refuses connections on port {port}\ncheck that its SSH \
                      server runs and listens there"
                 ),
             ),
