@@ -8,7 +8,7 @@ use crate::ssh::program::{Program, nonce};
 pub(super) fn prepare(limit: usize) -> Program {
     // One block more than is kept: whoever follows sees that something was cut.
     let blocks = limit.div_ceil(1024) + 1;
-    Program::new(include_str!("remote/prepare.sh"))
+    Program::new(include_str!("remote/run.sh"))
         .set("slot", &format!("slot-{}", nonce()))
         .set("blocks", &blocks.to_string())
 }
@@ -16,7 +16,7 @@ pub(super) fn prepare(limit: usize) -> Program {
 /// Starts the script and passes its output on; its input ends with the script's text.
 pub(super) fn start(job: &Job) -> Program {
     let (file, id) = job.client.clone().unwrap_or_default();
-    Program::new(include_str!("remote/start.sh"))
+    Program::new("begin \"$@\"\n")
         .set("id", &job.run_id)
         .set("length", &job.text.len().to_string())
         .set("whole", if job.text.contains(&0) { "1" } else { "" })
