@@ -110,5 +110,9 @@ fn the_pages_are_complete() {
     none(repository::modules_described(&page("docs/architecture.md")));
     none(repository::threads_described(&sources, &page("docs/threads.md")));
     none(repository::calls_described(&page("src/api/mod.rs"), &page("docs/API.md")));
+    let pages = files("docs").into_iter().chain(["README.md".to_owned()]);
+    for (file, page) in pages.filter_map(|file| Some((file.clone(), text(&file)?))) {
+        none(repository::names_exist(&file, &page, text));
+    }
     none(repository::codes_described(&page("src/api/error.rs"), &page("docs/API.md")));
 }

@@ -173,3 +173,29 @@ pub(super) fn codes_described(source: &str, page: &str) -> Vec<Problem> {
     }
     problems
 }
+
+/// What a page names in back quotes exists: files of ours, and tests as `file::name`.
+pub(super) fn names_exist(
+    file: &str,
+    page: &str,
+    read: impl Fn(&str) -> Option<String>,
+) -> Vec<Problem> {
+    let ours = ["src/", "tests/", "sql/", "docs/", "fuzz/", "deploy/", "web/"];
+    let mut problems = Vec::new();
+    for (number, line) in (1..).zip(page.lines()) {
+        let quoted = line.split('`').skip(1).step_by(2);
+        let named = quoted.filter(|one| ours.iter().any(|folder| one.starts_with(folder)));
+        // Whole files only: neither folders nor patterns.
+        for named in named.filter(|one| one.contains('.') && !one.contains(['*', '<', '…', ' ']))
+        {
+            let (path, name) = named.split_once("::").unwrap_or((named, ""));
+            let found = read(path)
+                .is_some_and(|text| name.is_empty() || text.contains(&format!("fn {name}(")));
+            if !found {
+                let text = format!("`{named}` does not exist; name what keeps it now");
+                problems.push(problem(file, number, text));
+            }
+        }
+    }
+    problems
+}

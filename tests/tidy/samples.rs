@@ -148,4 +148,10 @@ fn pages_that_fall_behind_are_found() {
     assert!(repository::codes_described(codes, "`NOT_HERE`").is_empty());
     assert_eq!(repository::codes_described(codes, "NOT_THERE").len(), 1);
     assert!(!repository::modules_described("").is_empty());
+    let read = |path: &str| (path == "src/a.rs").then(|| "fn here() {}".to_owned());
+    assert!(
+        repository::names_exist("a.md", "`src/a.rs`, `src/a.rs::here` in `src/`", read).is_empty()
+    );
+    assert_eq!(repository::names_exist("a.md", "\n`src/a.rs::gone`", read)[0].line, 2);
+    assert_eq!(repository::names_exist("a.md", "`src/b.rs`", read).len(), 1);
 }
