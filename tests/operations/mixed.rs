@@ -79,7 +79,7 @@ fn check(log: &Value) {
     let target = log["target"].as_str().unwrap();
     let first = log["script"] == "one";
     let expected = match target {
-        "refuses" => "refused",
+        "refuses" => "refuses connections",
         "silent" => "2",
         "stranger" => "LINKOPS-another",
         "changed" => "host key",

@@ -110,7 +110,7 @@ fn fifty_megabytes_from_ten_machines_arrive_in_bounded_memory() {
     .unwrap();
     fleet.script(
         "flood",
-        &format!("yes {0} | head -n 80 | xargs cat | head -c {EACH}", seed.display()),
+        &format!("yes {0} | head -n 80 | xargs cat 2>/dev/null | head -c {EACH}", seed.display()),
     );
     fleet.commit();
     let linkops = LinkOps::start_with(&fleet, "operations.output_buffer_size = 10485760");

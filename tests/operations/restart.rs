@@ -85,7 +85,7 @@ fn a_crash_in_the_middle_of_a_run_loses_nothing() {
         assert!(log_out.as_bytes() == &out[..out.len().min(log_out.len())], "{target}");
     }
     // The same events, each once: what was seen across the crash is what is in the database.
-    assert_eq!(linkops.events(&id, 0).collect::<Vec<_>>(), seen);
+    assert!(linkops.events(&id, 0).collect::<Vec<_>>() == seen);
     wait_until(deadline(), "the run directories are gone", || fleet.sshd.runs().is_empty());
 }
 

@@ -206,8 +206,8 @@ fn a_machine_with_busybox_only_works() {
     }
     std::os::unix::fs::symlink("/bin/bash", tools.join("bash")).unwrap();
     // Only the first such line of a configuration counts.
-    let state = directory.path().join("state");
-    let environment = format!("SetEnv PATH={} XDG_STATE_HOME={}", tools.display(), state.display());
+    let environment =
+        format!("SetEnv PATH={} HOME={}", tools.display(), directory.path().display());
     let mut fleet = Fleet::with(1, &environment);
     fleet.script(
         "busy",
