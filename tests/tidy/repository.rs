@@ -49,7 +49,10 @@ pub(super) fn reasons(manifest: &str, page: Option<&str>) -> Vec<Problem> {
         .into_iter()
         .filter(missing)
         .map(|(line, name)| {
-            let text = format!("`{name}` has no line in docs/dependencies.md; say there why it is needed and what it brings into the tree");
+            let text = format!(
+                "`{name}` has no line in docs/dependencies.md; say there why it \
+            is needed and what it brings into the tree"
+            );
             problem("Cargo.toml", line, text)
         })
         .collect()
@@ -125,7 +128,8 @@ pub(super) fn threads_described(sources: &[Source], page: &str) -> Vec<Problem> 
             let name = name.split('{').next().unwrap_or_default();
             if !page.contains(&format!("`{name}")) {
                 let text = format!(
-                    "the thread `{name}…` is not in docs/threads.md; say there who starts it, what it owns, what it waits on and how it stops"
+                    "the thread `{name}…` is not in docs/threads.md; say there who starts it, \
+                    what it owns, what it waits on and how it stops"
                 );
                 problems.push(problem(&source.file, line, text));
             }

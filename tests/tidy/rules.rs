@@ -37,8 +37,7 @@ pub(super) fn check(source: &Source, crates: &[String]) -> Vec<Problem> {
         problems.extend(layers(source, crates));
         problems.extend(unwraps(source));
     }
-    let named = source.paths();
-    problems.extend(named.iter().filter_map(|one| only_here(source, one)));
+    problems.extend(source.paths.iter().filter_map(|one| only_here(source, one)));
     problems
 }
 
@@ -80,7 +79,8 @@ fn functions(source: &Source) -> Vec<Problem> {
     long.filter(|one| !excused(&one.name))
         .map(|one| {
             let text = format!(
-                "`{}` has {} lines, more than {LONGEST_FUNCTION}; split it, or give the reason in LONG_FUNCTIONS of {TABLE}",
+                "`{}` has {} lines, more than {LONGEST_FUNCTION}; split it, or give the reason \
+                in LONG_FUNCTIONS of {TABLE}",
                 one.name, one.length
             );
             problem(&source.file, one.line, text)
@@ -116,7 +116,8 @@ fn unwraps(source: &Source) -> Vec<Problem> {
         .collect();
     lines.dedup();
     let text = format!(
-        "it ends the thread when it fails; return an Error, or give the reason in UNWRAPS of {TABLE}"
+        "it ends the thread when it fails; return an Error, or give the reason in UNWRAPS of \
+        {TABLE}"
     );
     lines.into_iter().map(|line| problem(&source.file, line, text.as_str())).collect()
 }
@@ -126,17 +127,17 @@ fn uses(source: &Source, crates: &[String]) -> Vec<(String, bool, usize)> {
     let module = source.module();
     let own = module.get(1).copied().unwrap_or_default();
     let mut uses = Vec::new();
-    for Named { path, line } in source.paths() {
+    for Named { path, line } in &source.paths {
         let mut parts = path.split("::");
         let first = parts.next().unwrap_or_default();
         let second = parts.next().unwrap_or_default().trim_end_matches('!');
-        if source.is_test(line) {
+        if source.is_test(*line) {
             continue;
         }
         if first == "crate" && second != own && LAYERS.iter().any(|one| one.module == second) {
-            uses.push((second.to_owned(), true, line));
+            uses.push((second.to_owned(), true, *line));
         } else if crates.iter().any(|one| one == first) && path.contains("::") {
-            uses.push((first.to_owned(), false, line));
+            uses.push((first.to_owned(), false, *line));
         }
     }
     uses
@@ -144,11 +145,12 @@ fn uses(source: &Source, crates: &[String]) -> Vec<(String, bool, usize)> {
 
 fn layers(source: &Source, crates: &[String]) -> Vec<Problem> {
     let module = source.module();
-    let Some(own) = module.get(1).copied() else { return Vec::new() };
+    let Some(own) = module.get(1).copied() else { return main(source) };
     let Some(Layer { ours, crates: theirs, .. }) = LAYERS.iter().find(|one| one.module == own)
     else {
         let text = format!(
-            "`{own}` has no line in LAYERS of {TABLE}; add one that says what it may use, and describe it in docs/architecture.md"
+            "`{own}` has no line in LAYERS of {TABLE}; add one that says what it may use, and \
+            describe it in docs/architecture.md"
         );
         return vec![problem(&source.file, 1, text)];
     };
@@ -160,11 +162,21 @@ fn layers(source: &Source, crates: &[String]) -> Vec<Problem> {
         }
         let what = if is_ours { "the module" } else { "the crate" };
         let text = format!(
-            "`{own}` may not use {what} `{used}`; move the code to where `{used}` is known, or argue for a change of LAYERS in {TABLE}"
+            "`{own}` may not use {what} `{used}`; move the code to where `{used}` is known, or \
+            argue for a change of LAYERS in {TABLE}"
         );
         problems.push(problem(&source.file, line, text));
     }
     problems
+}
+
+/// The program is `cli` and nothing else.
+fn main(source: &Source) -> Vec<Problem> {
+    let other =
+        |one: &&Named| is_below(&one.path, "linkops") && !is_below(&one.path, "linkops::cli");
+    let text = "the program may use `linkops::cli` alone; what it does stands there";
+    let paths = source.paths.iter().filter(other);
+    paths.map(|one| problem(&source.file, one.line, text)).collect()
 }
 
 /// A name of [`ONLY`] outside of its files.
@@ -204,12 +216,8 @@ pub(super) fn tables(sources: &[Source], crates: &[String]) -> Vec<Problem> {
             used.entry(own).or_default().extend(uses);
         }
     }
-    let mut texts = Vec::new();
-    for (number, Layer { module, ours, crates }) in LAYERS.iter().enumerate() {
-        let below: Vec<_> = LAYERS[..number].iter().map(|one| one.module).collect();
-        for name in ours.iter().filter(|name| !below.contains(name)) {
-            texts.push(format!("`{module}` may use `{name}`, which is not above it: that is a circle or a wrong name; reorder LAYERS"));
-        }
+    let mut texts = circles(LAYERS);
+    for Layer { module, ours, crates } in LAYERS {
         let Some(used) = used.get(module) else {
             texts.push(format!(
                 "there is no module `{module}` any more; take its line out of LAYERS"
@@ -218,6 +226,20 @@ pub(super) fn tables(sources: &[Source], crates: &[String]) -> Vec<Problem> {
         };
         for name in ours.iter().chain(*crates).filter(|name| !used.contains(**name)) {
             texts.push(format!("`{module}` does not use `{name}` any more; take it out of LAYERS"));
+        }
+    }
+    for Only { name, files, .. } in ONLY {
+        let knows = |source: &Source| {
+            let mut paths = source.paths.iter();
+            paths.any(|one| is_below(&one.path, name) && !source.is_test(one.line))
+        };
+        let used: Vec<_> = sources.iter().filter(|one| knows(one)).collect();
+        for pattern in files.iter() {
+            if !used.iter().any(|one| is_in(&one.file, &[pattern])) {
+                texts.push(format!(
+                    "`{name}` is not used in {pattern} any more; take it out of ONLY"
+                ));
+            }
         }
     }
     for (file, name, _) in LONG_FUNCTIONS {
@@ -231,4 +253,19 @@ pub(super) fn tables(sources: &[Source], crates: &[String]) -> Vec<Problem> {
         }
     }
     texts.into_iter().map(|text| problem(TABLE, 1, text)).collect()
+}
+
+/// Lines that name one which is not above them.
+pub(super) fn circles(layers: &[Layer]) -> Vec<String> {
+    let mut texts = Vec::new();
+    for (number, Layer { module, ours, .. }) in layers.iter().enumerate() {
+        let above = |name: &&str| layers[..number].iter().any(|one| one.module == *name);
+        for name in ours.iter().filter(|name| !above(name)) {
+            texts.push(format!(
+                "`{module}` may use `{name}`, which is not above it: that is a circle or a \
+                 wrong name; reorder LAYERS"
+            ));
+        }
+    }
+    texts
 }

@@ -1,8 +1,9 @@
 //! Each rule is broken once here, so that it is known that it can be.
 
 use super::repository;
-use super::rules::check;
+use super::rules::{check, circles, tables};
 use super::source::Source;
+use super::table::Layer;
 
 /// What is wrong with a file, as `line: text`.
 fn found(file: &str, text: &str) -> Vec<String> {
@@ -34,6 +35,12 @@ fn a_module_uses_only_what_its_line_allows() {
     broken("src/error.rs", "fn a() { log::info!(); }", 2, "may not use the crate `log`");
     broken("src/enrollment/a.rs", "use jiff::Timestamp as T;", 2, "the crate `jiff`");
     broken("src/wishes/mod.rs", "", 1, "`wishes` has no line in LAYERS");
+    broken("src/main.rs", "fn main() { linkops::server::run() }", 2, "`linkops::cli` alone");
+    kept("src/main.rs", "fn main() { linkops::cli::main() }");
+    kept(
+        "src/auth/a.rs",
+        "fn a() { ssh::run() }\n#[cfg(test)]\nmod tests {\n    use crate::ssh;\n}",
+    );
     kept(
         "src/http/a.rs",
         "use crate::http::Request;\nuse super::body;\nuse crate::threads::{self, lock};",
@@ -91,6 +98,23 @@ fn empty_names_and_words_are_refused() {
     broken("src/http/a.rs", "fn a() { b().unwrap(); }", 2, "ends the thread");
     broken("src/http/a.rs", "fn a() {\n    b()\n        .expect(\"c\");\n}", 4, "ends the thread");
     kept("tests/a.rs", "fn a() { b().unwrap(); }\nconst A: &str = r#\"sleep(1) \"todo!()\"#;");
+}
+
+#[test]
+fn tables_that_are_not_true_are_found() {
+    let layer = |module, ours| Layer { module, ours, crates: &[] };
+    assert!(circles(&[layer("a", &[]), layer("b", &["a"])]).is_empty());
+    assert_eq!(circles(&[layer("a", &["b"]), layer("b", &["a"])]).len(), 1);
+    let idle = Source::new("src/clock.rs", "//! A sample.");
+    let texts: Vec<String> = tables(&[idle], &[]).into_iter().map(|one| one.text).collect();
+    for part in [
+        "`clock` does not use `jiff` any more",
+        "there is no module `http` any more",
+        "`ssh2` is not used in src/ssh/ any more",
+        "is not long any more",
+    ] {
+        assert!(texts.iter().any(|text| text.contains(part)), "{part}: {texts:#?}");
+    }
 }
 
 /// Where strings, characters and comments end decides what the rules see.

@@ -11,6 +11,8 @@ pub(super) struct Source {
     pub(super) lines: Vec<String>,
     /// The same lines with blanks for comments and for what stands in quotes.
     pub(super) code: Vec<String>,
+    /// The paths that the code names, resolved by the file's imports and its place in the tree.
+    pub(super) paths: Vec<Named>,
     /// Whether a line is compiled for tests only.
     is_test: Vec<bool>,
 }
@@ -42,7 +44,9 @@ impl Source {
             is_test[line_of(&blank, at) - 1..line_of(&blank, end)].fill(true);
         }
         let lines = text.lines().map(str::to_owned).collect();
-        Source { file: file.to_owned(), lines, code, is_test }
+        let (file, paths) = (file.to_owned(), Vec::new());
+        let source = Source { file, lines, code, paths, is_test };
+        Source { paths: source.find_paths(), ..source }
     }
 
     /// Whether a line is compiled for tests only.
@@ -73,8 +77,7 @@ impl Source {
         functions
     }
 
-    /// The paths that the code names, resolved by the file's imports and its place in the tree.
-    pub(super) fn paths(&self) -> Vec<Named> {
+    fn find_paths(&self) -> Vec<Named> {
         let tokens = tokens(&self.code);
         let mut imports = HashMap::new();
         let mut named = Vec::new();
@@ -123,7 +126,11 @@ impl Source {
                 "," | "}" | ";" => {
                     if !name.is_empty() {
                         let full = self.absolute(&path);
-                        imports.insert(std::mem::take(&mut name), full.clone());
+                        // What unit tests import means nothing outside of them.
+                        if !self.file.starts_with("src/") || !self.is_test(*line) {
+                            imports.insert(name.clone(), full.clone());
+                        }
+                        name.clear();
                         named.push((full, *line));
                     }
                     if token != "," || prefix.is_empty() {
