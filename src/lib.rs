@@ -1,17 +1,49 @@
 //! LinkOps: a self-hosted, agentless SSH control plane.
+//!
+//! One process serves HTTP on one side and speaks SSH on the other; between them stand one SQLite
+//! database and a copy of one Git repository. All of it is threads and blocking calls.
+//!
+//! The modules, in the order in which they can be read: each uses only those before it.
+//!
+//! *What everybody uses.* [`error`] says what can go wrong, by cause. [`clock`] is the time of
+//! day, [`threads`] every thread and what it can wait for, [`config`] all that can be set,
+//! [`logging`] where records go.
+//!
+//! *The three edges.* [`http`] turns bytes into requests, under limits and deadlines, and knows
+//! nothing of what is served. [`ssh`] gives lines to machines. [`store`] lends the database and
+//! names no feature.
+//!
+//! *The features*, a noun each, with their SQL in their `store.rs`. [`auth`]: who is calling, and
+//! what they may do. [`inventory`]: the machines and scripts of the repository. [`enrollment`]:
+//! machines prove that they are the ones that are meant. [`operations`]: scripts run on machines,
+//! and a run outlives its connection and LinkOps itself.
+//!
+//! *What brings them together.* [`api`] is the wire contract, with the table of calls. [`server`]
+//! opens, wires, starts and stops everything, and is the only module that sees the whole. [`cli`]
+//! is the command line.
+//!
+//! Which module may use which is a table in `tests/tidy/table.rs`, kept by a test. The reasons are
+//! in docs/architecture.md, the threads and locks in docs/threads.md.
 
-pub mod api;
-pub mod auth;
-pub mod cli;
-pub mod clock;
-pub mod config;
-pub mod enrollment;
 pub mod error;
-pub mod http;
-pub mod inventory;
+
+pub mod clock;
+pub mod threads;
+
+pub mod config;
 pub mod logging;
-pub mod operations;
-pub mod server;
+
+pub mod http;
 pub mod ssh;
 pub mod store;
-pub mod threads;
+
+pub mod auth;
+pub mod inventory;
+
+pub mod enrollment;
+pub mod operations;
+
+pub mod api;
+pub mod server;
+
+pub mod cli;

@@ -13,3 +13,4 @@ mod inventory_scripts;
 mod operations;
 mod ssh;
 mod support;
+mod tidy;
