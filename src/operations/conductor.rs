@@ -57,9 +57,9 @@ struct Worker {
     position: Option<usize>,
 }
 
-/// What is written together.
-#[derive(Default)]
+/// What is written together, at one point in time: readers see the same now and after a restart.
 struct Turn {
+    now: i64,
     events: Vec<Event>,
     outcomes: Vec<(usize, Outcome)>,
     starts: Vec<Job>,
@@ -108,7 +108,7 @@ impl Conductor {
     /// Conducts the operation to its end, or to the end of the server.
     pub(super) fn run(mut self) -> Result<()> {
         let id = self.operation.id;
-        let mut turn = Turn::default();
+        let mut turn = self.turn();
         self.resume(&mut turn)?;
         loop {
             self.decide(&mut turn);
@@ -176,10 +176,21 @@ impl Conductor {
         Resume { kept, deadline: Instant::now() + left }
     }
 
+    fn turn(&self) -> Turn {
+        Turn {
+            now: self.shared.clock.now(),
+            events: Vec::new(),
+            outcomes: Vec::new(),
+            starts: Vec::new(),
+            end: None,
+            bytes: 0,
+        }
+    }
+
     /// Waits for the workers; takes all that is there, up to a limit.
     fn collect(&mut self) -> Turn {
-        let mut turn = Turn::default();
         let mut next = self.messages.recv().ok();
+        let mut turn = self.turn();
         while let Some(message) = next {
             self.take(message, &mut turn);
             next = if turn.bytes < TURN { self.messages.try_recv().ok() } else { None };
@@ -251,12 +262,11 @@ impl Conductor {
     fn complete(&mut self, turn: &mut Turn, position: usize, outcome: Outcome) {
         let execution = &mut self.executions[position];
         execution.status = outcome.status;
-        let now = self.shared.clock.now();
         let what = What::Complete {
             position,
             status: outcome.status,
             exit_code: outcome.exit_code,
-            duration: execution.started_at.map(|started| now - started),
+            duration: execution.started_at.map(|started| turn.now - started),
             error: outcome.error.clone(),
         };
         self.event(turn, what);
@@ -293,7 +303,7 @@ impl Conductor {
                     let execution = &mut self.executions[position];
                     execution.status = ExecutionStatus::Running;
                     if execution.started_at.is_none() {
-                        execution.started_at = Some(self.shared.clock.now());
+                        execution.started_at = Some(turn.now);
                         self.event(turn, What::Start { position });
                     }
                     turn.starts.push(job);
@@ -308,8 +318,7 @@ impl Conductor {
             let scripts = self.operation.scripts.len();
             let statuses: Vec<_> = self.executions.iter().map(|one| one.status).collect();
             let status = final_status(statuses.chunks(scripts));
-            let now = self.shared.clock.now();
-            let duration = now - self.operation.started_at.unwrap_or(now);
+            let duration = turn.now - self.operation.started_at.unwrap_or(turn.now);
             let tally = Tally::of(statuses);
             self.event(turn, What::End { status, tally, duration });
             turn.end = Some(status);
@@ -319,8 +328,7 @@ impl Conductor {
     /// Writes the turn; false when that is impossible and the server stops. Until then a full
     /// disk makes everybody wait, but nothing is lost.
     fn commit(&mut self, turn: &Turn) -> bool {
-        let id = self.operation.id;
-        let now = self.shared.clock.now();
+        let (id, now) = (self.operation.id, turn.now);
         self.operation.started_at.get_or_insert(now);
         loop {
             let written = self.shared.store.write(|tx| {

@@ -101,7 +101,9 @@ impl LinkOps {
         read_lines(out, tell.clone());
         read_lines(err, tell);
         let mut seen = String::new();
-        loop {
+        let mut listens = false;
+        // The two streams come in any order; the password is told at the first start only.
+        while !listens || self.password.is_empty() {
             let Ok(line) = told.recv_timeout(PATIENCE) else {
                 panic!("it did not start: {seen}\n{}", self.log());
             };
@@ -111,7 +113,7 @@ impl LinkOps {
             }
             if let Some(address) = line.strip_prefix("listening on http://") {
                 self.address = address.parse().unwrap();
-                break;
+                listens = true;
             }
         }
         self.child = Some(child);

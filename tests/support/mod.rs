@@ -30,3 +30,11 @@ pub fn wait_until(deadline: Instant, what: &str, mut condition: impl FnMut() -> 
         never.wait(Duration::from_millis(5));
     }
 }
+
+/// Takes all descriptors that the system allows: the tests' servers and clients run at the same
+/// time in one process, and the usual 1024 are too few for them on a machine with many cores.
+pub(crate) fn use_all_descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("a higher soft limit");
+}
