@@ -26,7 +26,7 @@ fn main() {
         return;
     }
     let mut fleet = Fleet::new(TARGETS);
-    fleet.script("true", "true");
+    fleet.script("nothing", "true");
     fleet.commit();
     let linkops = LinkOps::unsynced(&fleet, "logging.level = WARNING");
     linkops.post("/api/git/sync", &json!({})).expect(200);
@@ -55,12 +55,12 @@ fn compare(fleet: &Fleet, linkops: &LinkOps, masters: &Masters, count: usize) {
     for round in 0..=ROUNDS {
         let cpu = process_cpu(linkops.id());
         let begun = Instant::now();
-        let id = linkops.run(&["true"], targets, json!({ "concurrency": count }));
+        let id = linkops.run(&["nothing"], targets, json!({ "concurrency": count }));
         let end = linkops.events(&id, 0).last().expect("an end");
         let (took, used) = (begun.elapsed(), process_cpu(linkops.id()) - cpu);
         assert_eq!(end.data["status"], "success", "{}", end.data);
         // What LinkOps tidies up afterwards is not to slow the other side down.
-        wait_until(deadline(), "the run directories are gone", || fleet.sshd.runs().is_empty());
+        wait_until(deadline(), "the run directories are gone", || fleet.runs() == 0);
 
         let cpu = children_cpu() + masters.cpu();
         let begun = Instant::now();
@@ -103,17 +103,21 @@ impl Masters {
         let path = directory.path().display();
         let config = directory.path().join("config");
         let text = format!(
-            "Port {}\nUser {}\nIdentityFile {}\nIdentitiesOnly yes\nBatchMode yes\n\
+            "User {}\nIdentityFile {}\nIdentitiesOnly yes\nBatchMode yes\n\
              StrictHostKeyChecking accept-new\nUserKnownHostsFile {path}/known_hosts\n\
-             ControlPath {path}/%h\nLogLevel ERROR\n",
-            fleet.sshd.port(),
+             ControlPath {path}/%n\nLogLevel ERROR\n",
             fleet.sshd.user(),
             fleet.keys().join("id_ed25519").display(),
         );
-        std::fs::write(&config, text).unwrap();
+        let hosts_text: String = fleet
+            .machines
+            .iter()
+            .map(|one| format!("Host {}\nHostName {}\nPort {}\n", one.id, one.host, one.port))
+            .collect();
+        std::fs::write(&config, hosts_text + "Host *\n" + &text).unwrap();
         let script = directory.path().join("true.sh");
         std::fs::write(&script, "#!/bin/bash\ntrue\n").unwrap();
-        let hosts: Vec<String> = fleet.machines.iter().map(|one| one.host.clone()).collect();
+        let hosts: Vec<String> = fleet.machines.iter().map(|one| one.id.clone()).collect();
         let masters = hosts
             .iter()
             .map(|host| {
@@ -163,9 +167,9 @@ impl Drop for Masters {
 fn readers(fleet: &Fleet, linkops: &LinkOps) {
     let gate = fleet.directory().join("gate");
     let wait = format!("#!/bin/bash\nwhile ! [[ -e {} ]]; do sleep 0.1; done\n", gate.display());
-    fleet.repository.commit(&[("scripts/true.sh", &wait)]);
+    fleet.repository.commit(&[("scripts/nothing.sh", &wait)]);
     linkops.post("/api/git/sync", &json!({})).expect(200);
-    let id = linkops.run(&["true"], &fleet.ids()[..1], json!({}));
+    let id = linkops.run(&["nothing"], &fleet.ids()[..1], json!({}));
     let before = memory(linkops.id());
     let readers: Vec<_> = (0..READERS)
         .map(|_| {

@@ -15,7 +15,26 @@ pub(super) fn run(job: &Job) -> Program {
         .set("blocks", &blocks.to_string())
         .set("client_file", &file)
         .set("client_id", &id)
+        .set("switches", &switches(&job.text))
         .arguments(&job.flags)
+}
+
+/// The switches of bash in a script's first line, such as `-eu`: a script that counts on them must
+/// not run without.
+fn switches(text: &[u8]) -> String {
+    let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = String::from_utf8_lossy(line);
+    let words = line.split_ascii_whitespace().skip_while(|word| !word.ends_with("bash")).skip(1);
+    let mut switches: Vec<&str> = Vec::new();
+    for word in words {
+        let plain = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-+_".contains(&byte));
+        let value = switches.last().is_some_and(|last| last.ends_with(['o', 'O']));
+        if !plain || !(value || (word.starts_with(['-', '+']) && word.len() > 1)) {
+            break;
+        }
+        switches.push(word);
+    }
+    switches.join(" ")
 }
 
 /// Says how the run stands and prints its output from the given bytes on.
@@ -86,6 +105,20 @@ fn refusal(words: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn switches_are_taken_from_the_first_line() {
+        for (line, expected) in [
+            ("#!/bin/bash", ""),
+            ("#!/bin/bash -eu", "-eu"),
+            ("#! /usr/bin/env -S bash -e -o pipefail +B", "-e -o pipefail +B"),
+            ("#!/bin/bash -e $(x) -u", "-e"),
+            ("#!/bin/bash other -e", ""),
+            ("#!/bin/bash -", ""),
+        ] {
+            assert_eq!(switches(format!("{line}\ntrue -x\n").as_bytes()), expected, "{line}");
+        }
+    }
 
     #[test]
     fn each_word_of_the_programs_is_understood() {

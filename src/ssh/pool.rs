@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::connect::{Connector, open_channel, stopped};
+use super::connect::{Connector, is_refused_channel, open_channel, stopped};
 use super::key_file::{self, Stamp};
 use super::line::PoolLine;
 use super::session::{Session, Trouble};
@@ -111,7 +111,13 @@ impl Dial for Pool {
             return Err(stopped(target));
         }
         while let Some(Idle { mut session, target, .. }) = shared.check_out(target, &stamps) {
-            match open_channel(&mut session, stop, Instant::now() + WARM_ANSWER) {
+            let deadline = Instant::now() + WARM_ANSWER;
+            let channel = open_channel(&mut session, stop, deadline).or_else(|trouble| {
+                // With MaxSessions 1 the last command's place is free a moment after its end.
+                let again = is_refused_channel(&trouble);
+                if again { open_channel(&mut session, stop, deadline) } else { Err(trouble) }
+            });
+            match channel {
                 Ok(channel) => {
                     return Ok(shared.line(target, stamps, session, channel));
                 }
@@ -166,13 +172,12 @@ impl Shared {
         self.busy.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Puts a session among the idle ones, in its place by age, and closes what is too much.
+    /// Puts a session behind the idle ones, and closes what is too much.
     fn put(&self, one: Idle) {
         let mut idle = lock(&self.idle);
-        let place = idle.partition_point(|other| other.since <= one.since);
-        idle.insert(place, one);
-        let excess = idle.len().saturating_sub(self.connector.settings.max_idle);
-        let excess = if self.closing.is_set() { idle.len() } else { excess };
+        idle.push_back(one);
+        let most = if self.closing.is_set() { 0 } else { self.connector.settings.max_idle };
+        let excess = idle.len().saturating_sub(most);
         let closed: Vec<_> = idle.drain(..excess).collect();
         drop(idle);
         drop(closed); // outside the lock
@@ -184,18 +189,16 @@ impl Shared {
         // Short-lived sessions are looked after in time, and long-lived ones no more than asked.
         let round = settings.keepalive.min(settings.idle_time).max(Duration::from_millis(10));
         while !self.closing.wait(round) {
-            let mut index = 0;
-            while let Some(mut one) = self.take(index) {
-                if one.session.is_open() && one.since.elapsed() < settings.idle_time {
-                    one.session.keep_alive();
-                    self.put(one);
-                    index += 1;
-                }
-            }
+            // Nothing here waits, so that the lock is held for microseconds per session.
+            let mut idle = lock(&self.idle);
+            let (live, ended): (VecDeque<_>, VecDeque<_>) = idle
+                .drain(..)
+                .partition(|one| one.session.is_open() && one.since.elapsed() < settings.idle_time);
+            *idle = live;
+            idle.iter_mut().for_each(|one| one.session.keep_alive());
+            drop(idle);
+            drop(ended);
+            self.connector.jumps.count(); // forgets those that have ended
         }
-    }
-
-    fn take(&self, index: usize) -> Option<Idle> {
-        lock(&self.idle).remove(index)
     }
 }

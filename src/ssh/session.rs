@@ -39,7 +39,7 @@ pub(super) mod code {
     pub(crate) const AUTHENTICATION_FAILED: i32 = -18;
     pub(crate) const PUBLICKEY_UNVERIFIED: i32 = -19;
     pub(crate) const CHANNEL_FAILURE: i32 = -21;
-    pub(crate) const REQUEST_DENIED: i32 = -22;
+    pub(crate) const CHANNEL_REQUEST_DENIED: i32 = -22;
     pub(crate) const CHANNEL_UNKNOWN: i32 = -23;
     pub(crate) const CHANNEL_CLOSED: i32 = -26;
     pub(crate) const CHANNEL_EOF_SENT: i32 = -27;

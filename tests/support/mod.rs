@@ -10,6 +10,7 @@ pub mod client;
 pub mod fake_ssh;
 pub mod fleet;
 pub mod linkops;
+pub mod network;
 pub mod repository;
 pub mod sshd;
 

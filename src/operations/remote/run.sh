@@ -2,7 +2,8 @@
 # connection: the two tees go on writing the files, and the exit code is written at the end.
 #
 # Values: id, length (of the script, on standard input), whole (1: it holds NUL bytes), blocks (of
-# 1 KiB, the most that is kept of a stream), client_file and client_id (empty: not checked).
+# 1 KiB, the most that is kept of a stream), client_file and client_id (empty: not checked),
+# switches (of bash, from the script's first line; words without special characters).
 # Arguments: those of the script. Standard input stays open and silent until the run has ended.
 
 refuse() { say "refused $*"; exit 0; }
@@ -63,7 +64,7 @@ err_pid=$!
 exec >/dev/null 2>&1
 
 set -m # a process group of its own, so that it can be stopped without us
-LINKOPS_RUN=$id bash "$dir/script" "$@" </dev/null >&"$out" 2>&"$err" {out}>&- {err}>&- &
+LINKOPS_RUN=$id bash $switches "$dir/script" "$@" </dev/null >&"$out" 2>&"$err" {out}>&- {err}>&- &
 script_pid=$!
 set +m
 printf '%s\n' "$script_pid" >"$dir/group"
