@@ -39,7 +39,7 @@ audit: ## the dependency tree; licences, bans, sources and advisories by cargo-d
 
 bench: ## the figures, measured on this machine
 	@.ci/needs build test
-	cargo run --release --locked --example bench
+	cargo bench --locked --bench bench
 
 install: ## the built program alone, to DESTDIR and PREFIX=/usr/local
 	@test -x $(LINKOPSD) || { echo "there is no $(LINKOPSD): run make build first"; exit 1; }
