@@ -16,7 +16,6 @@ use super::worker::{self, Ending, Job, Message, Outcome, Resume};
 use super::{ExecutionStatus, Operation, Status, Tally, final_status, needs_enrollment, store};
 use crate::error::{Error, Result};
 use crate::inventory::{self, route};
-use crate::ssh::program::nonce;
 use crate::threads::{Handle, spawn};
 
 /// Messages that may wait for the conductor: full means the workers stop reading, and by that
@@ -280,7 +279,10 @@ impl Conductor {
             self.finish(turn, position, not_run(ExecutionStatus::Failed, error));
             return;
         }
-        self.executions[position].run_id = nonce();
+        // The first try's id stays in front, which is how its traces are found and removed.
+        let execution = &mut self.executions[position];
+        let first = execution.run_id.split('-').next().unwrap_or_default();
+        execution.run_id = format!("{first}-{}", execution.tries + 1);
         self.schedule.put_back(position);
     }
 

@@ -1,18 +1,25 @@
 //! The programs that run on the targets, and what they say. One bash file each in `remote/`.
 
 use super::worker::Job;
-use crate::ssh::program::Program;
+use crate::ssh::program::{Program, nonce};
+
+/// Makes ready for a script of which at most `limit` bytes are kept per stream; its input ends with
+/// that of `start`, which may come later.
+pub(super) fn prepare(limit: usize) -> Program {
+    // One block more than is kept: whoever follows sees that something was cut.
+    let blocks = limit.div_ceil(1024) + 1;
+    Program::new(include_str!("remote/prepare.sh"))
+        .set("slot", &format!("slot-{}", nonce()))
+        .set("blocks", &blocks.to_string())
+}
 
 /// Starts the script and passes its output on; its input ends with the script's text.
-pub(super) fn run(job: &Job) -> Program {
+pub(super) fn start(job: &Job) -> Program {
     let (file, id) = job.client.clone().unwrap_or_default();
-    // One block more than is kept: whoever follows sees that something was cut.
-    let blocks = job.limit.div_ceil(1024) + 1;
-    Program::new(include_str!("remote/run.sh"))
+    Program::new(include_str!("remote/start.sh"))
         .set("id", &job.run_id)
         .set("length", &job.text.len().to_string())
         .set("whole", if job.text.contains(&0) { "1" } else { "" })
-        .set("blocks", &blocks.to_string())
         .set("client_file", &file)
         .set("client_id", &id)
         .set("switches", &switches(&job.text))

@@ -42,9 +42,10 @@ impl Command {
         }
     }
 
-    /// Says what comes to standard input.
+    /// Says what comes to standard input, after what came there already.
     pub(super) fn set_input(&mut self, input: &[u8]) {
         self.input = input.to_vec();
+        self.sent = 0;
     }
 
     /// Has end of file follow the input.

@@ -51,14 +51,14 @@ impl PoolLine {
         target: Arc<Target>,
         stamps: Vec<super::key_file::Stamp>,
         session: Session,
-        channel: ssh2::Channel,
+        main: Command,
     ) -> PoolLine {
         PoolLine {
             target,
             pool,
             session: Some(session),
             stamps,
-            main: Some(Command::new(channel)),
+            main: Some(main),
             beside: None,
             spoilt: false,
             input_sent: false,
@@ -273,6 +273,48 @@ impl Line for PoolLine {
             }
             failure
         })
+    }
+
+    fn prepare(&mut self, command: &str, input: &[u8], deadline: Instant) -> Result<(), Failure> {
+        if command.contains('\0') {
+            return Err(self.misuse("a command cannot hold a NUL byte"));
+        }
+        if self.main.is_some() || self.spoilt {
+            return Err(self.misuse("this line is in use"));
+        }
+        let Some(session) = self.session.as_mut().filter(|session| session.ready.is_none()) else {
+            return Ok(());
+        };
+        let channel = match session.drive(None, deadline, request_channel) {
+            Ok(channel) => channel,
+            Err(trouble) => return Err(self.failure(&trouble, false)),
+        };
+        let mut ready = Command::new(channel);
+        ready.set_input(input);
+        let mut started = PoolLine::start(session, &mut ready, command, deadline);
+        while started.is_ok() && !ready.may_have_started() {
+            // The window opens with the command; what comes in says so.
+            started = match session.wait(false, None, deadline) {
+                Woken::TimedOut => Err(Trouble::TimedOut),
+                _ => ready.feed(session).map(|_| ()).map_err(Trouble::Ssh),
+            };
+        }
+        session.ready = Some(ready);
+        started.map_err(|trouble| {
+            // A command that is half prepared is of no use to anybody, nor is its session.
+            self.spoilt = true;
+            self.failure(&trouble, false)
+        })
+    }
+
+    fn send(&mut self, input: &[u8]) -> Result<(), Failure> {
+        let (Some(main), Some(session)) = (&mut self.main, &mut self.session) else {
+            return Err(self.misuse("no command is running on this line"));
+        };
+        main.set_input(input);
+        let fed = main.feed(session);
+        self.input_sent = main.may_have_started();
+        fed.map(|_| ()).map_err(|error| self.failure(&Trouble::Ssh(error), self.input_sent))
     }
 
     fn end_input(&mut self) -> Result<(), Failure> {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::command::Command;
 use super::connect::{Connector, is_refused_channel, open_channel, stopped};
 use super::key_file::{self, Stamp};
 use super::line::PoolLine;
@@ -110,7 +111,8 @@ impl Dial for Pool {
         if shared.closing.is_set() || stop.is_set() {
             return Err(stopped(target));
         }
-        while let Some(Idle { mut session, target, .. }) = shared.check_out(target, &stamps) {
+        while let Some(one) = shared.check_out(target, &stamps, |_| true) {
+            let Idle { mut session, target, .. } = one;
             let deadline = Instant::now() + WARM_ANSWER;
             let channel = open_channel(&mut session, stop, deadline).or_else(|trouble| {
                 // With MaxSessions 1 the last command's place is free a moment after its end.
@@ -119,7 +121,8 @@ impl Dial for Pool {
             });
             match channel {
                 Ok(channel) => {
-                    return Ok(shared.line(target, stamps, session, channel));
+                    let main = Command::new(channel);
+                    return Ok(shared.line(target, stamps, session, main));
                 }
                 Err(Trouble::Stopped) => return Err(stopped(&target)),
                 // It died in its sleep; nothing was started on it.
@@ -129,7 +132,17 @@ impl Dial for Pool {
             }
         }
         let (session, channel) = shared.connector.connect(target, stop)?;
-        Ok(shared.line(Arc::new(target.clone()), stamps, session, channel))
+        let main = Command::new(channel);
+        Ok(shared.line(Arc::new(target.clone()), stamps, session, main))
+    }
+
+    fn dial_prepared(&self, target: &Target) -> Option<Box<dyn Line>> {
+        let shared = &self.shared;
+        let stamps = key_file::stamps(target).ok()?; // said by `dial`
+        let one = shared.check_out(target, &stamps, |session| session.ready.is_some())?;
+        let Idle { mut session, target, .. } = one;
+        let main = session.ready.take()?;
+        Some(shared.line(target, stamps, session, main))
     }
 }
 
@@ -139,17 +152,23 @@ impl Shared {
         target: Arc<Target>,
         stamps: Vec<Stamp>,
         session: Session,
-        channel: ssh2::Channel,
+        main: Command,
     ) -> Box<dyn Line> {
         self.busy.fetch_add(1, Ordering::SeqCst);
-        Box::new(PoolLine::new(Arc::clone(self), target, stamps, session, channel))
+        Box::new(PoolLine::new(Arc::clone(self), target, stamps, session, main))
     }
 
-    /// The session to the target that was used last and lives, if there is one.
-    fn check_out(&self, target: &Target, stamps: &[Stamp]) -> Option<Idle> {
+    /// The session to the target that was used last, suits and lives, if there is one.
+    fn check_out(
+        &self,
+        target: &Target,
+        stamps: &[Stamp],
+        suits: fn(&Session) -> bool,
+    ) -> Option<Idle> {
         loop {
             let mut idle = lock(&self.idle);
-            let found = idle.iter().rposition(|one| *one.target == *target)?;
+            let found =
+                idle.iter().rposition(|one| *one.target == *target && suits(&one.session))?;
             let one = idle.remove(found)?;
             drop(idle);
             if one.stamps == stamps && one.session.is_open() {

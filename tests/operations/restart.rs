@@ -103,7 +103,9 @@ fn a_run_that_ends_while_linkops_is_away_has_its_true_result() {
     fs::write(gate, "").unwrap();
     let runs = fleet.sshd.runs();
     assert_eq!(runs.len(), 2);
-    wait_until(deadline(), "the scripts end", || runs.iter().all(|run| run.join("exit").exists()));
+    wait_until(deadline(), "the scripts end", || {
+        runs.iter().all(|run| fleet.sshd.run_directory(run).join("exit").exists())
+    });
     linkops.launch();
     linkops.wait(&id);
     for log in linkops.operation(&id)["logs"].as_array().unwrap() {
@@ -176,9 +178,10 @@ fn a_reboot_is_named_and_not_called_a_success_or_a_plain_failure() {
     linkops.events(&id, 0).take(20).for_each(drop);
     linkops.crash();
     let run = fleet.sshd.runs().remove(0);
-    let runner = fs::read_to_string(run.join("runner")).unwrap();
-    let pid = runner.split(' ').next().unwrap();
-    fs::write(run.join("runner"), format!("{pid} 00000000-aaaa-bbbb-cccc-000000000000\n")).unwrap();
+    let runner = fs::read_to_string(&run).unwrap();
+    let words: Vec<&str> = runner.trim().split(' ').collect();
+    let other = format!("{} 00000000-aaaa-bbbb-cccc-000000000000 {}\n", words[0], words[2]);
+    fs::write(&run, other).unwrap();
     linkops.launch();
     linkops.wait(&id);
     fs::write(gate, "").unwrap();

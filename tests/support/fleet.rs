@@ -8,9 +8,6 @@ use std::path::{Path, PathBuf};
 use super::repository::Repository;
 use super::sshd::{Options, Sshd};
 
-/// Addresses of one server; sshd has a limit of 16 listening sockets.
-const MOST: u8 = 13;
-
 /// A machine of the inventory.
 #[derive(Clone)]
 pub struct Machine {
@@ -37,10 +34,8 @@ struct Script {
 
 /// Machines, scripts and their repository.
 pub struct Fleet {
-    /// The server behind the first of [`Fleet::machines`].
+    /// The server behind [`Fleet::machines`].
     pub sshd: Sshd,
-    /// The servers behind the others: one listens on at most 13 addresses.
-    more: Vec<Sshd>,
     /// The inventory; tests change entries to make them wrong.
     pub machines: Vec<Machine>,
     /// The repository.
@@ -58,11 +53,7 @@ impl Fleet {
 
     /// The same, with more lines for the server's configuration.
     pub fn with(count: u8, config: &str) -> Fleet {
-        let start = |addresses| Sshd::start(Options { config: config.to_owned(), addresses });
-        let sshd = start(count.min(MOST));
-        let more: Vec<Sshd> = (1..count.div_ceil(MOST))
-            .map(|number| start((count - number * MOST).min(MOST)))
-            .collect();
+        let sshd = Sshd::start(Options { config: config.to_owned(), addresses: count });
         let directory = tempfile::tempdir().unwrap();
         let keys = directory.path().join("keys");
         fs::create_dir(&keys).unwrap();
@@ -74,15 +65,9 @@ impl Fleet {
             directory,
             scripts: Vec::new(),
             sshd,
-            more,
         };
         for number in 1..=count {
-            let (server, address) = ((number - 1) / MOST, (number - 1) % MOST + 1);
-            let sshd = match server {
-                0 => &fleet.sshd,
-                more => &fleet.more[usize::from(more) - 1],
-            };
-            let (host, port) = (format!("127.0.0.{address}"), sshd.port());
+            let (host, port) = (format!("127.0.0.{number}"), fleet.sshd.port());
             fleet.add(&format!("vps-{number:02}"), &host, port);
         }
         fleet
@@ -109,11 +94,6 @@ impl Fleet {
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
         self.scripts.push(Script { id: id.to_owned(), text: text.to_owned(), flags });
         self
-    }
-
-    /// The run directories that are on all machines.
-    pub fn runs(&self) -> usize {
-        self.sshd.runs().len() + self.more.iter().map(|sshd| sshd.runs().len()).sum::<usize>()
     }
 
     /// The ids of all machines.

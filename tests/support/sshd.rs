@@ -173,10 +173,21 @@ impl Sshd {
         self.path("home")
     }
 
-    /// The run directories that are on it.
+    /// The runs that are on it: the files that name their directories.
     pub fn runs(&self) -> Vec<PathBuf> {
-        let runs = fs::read_dir(self.home().join(".local/state/linkops/runs"));
-        let entries = runs.into_iter().flatten();
+        self.traces().into_iter().filter(|path| path.is_file()).collect()
+    }
+
+    /// The directory of a run.
+    pub fn run_directory(&self, run: &Path) -> PathBuf {
+        let text = fs::read_to_string(run).unwrap();
+        run.with_file_name(text.trim().rsplit(' ').next().unwrap())
+    }
+
+    /// Everything of LinkOps that is on it, with what was made ready for the next run.
+    pub fn traces(&self) -> Vec<PathBuf> {
+        let runs = self.path("home/.local/state/linkops/runs");
+        let entries = fs::read_dir(runs).into_iter().flatten();
         entries.map(|entry| entry.unwrap().path()).collect()
     }
 
