@@ -162,7 +162,7 @@ impl Reader {
     /// # Errors
     /// The database cannot be read.
     pub fn next(&mut self, time: Duration) -> Result<Batch> {
-        let Some(mut batch) = self.from_memory(time) else {
+        let Some(mut batch) = self.in_memory(time) else {
             let (operation, after) = (self.transcript.operation, self.after);
             let events = self.store.read(|db| store::events(db, operation, after, BATCH))?;
             self.after = events.last().map_or(after, |event| event.seq);
@@ -176,7 +176,7 @@ impl Reader {
     }
 
     /// None when the next event is no longer in memory.
-    fn from_memory(&self, time: Duration) -> Option<Batch> {
+    fn in_memory(&self, time: Duration) -> Option<Batch> {
         let deadline = Instant::now() + time;
         let mut state = lock(&self.transcript.state);
         while state.last <= self.after {

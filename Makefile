@@ -1,0 +1,50 @@
+# `make` alone lists the targets.
+.DEFAULT_GOAL := help
+.PHONY: help demo run build test check audit bench install clean
+
+CARGO_TARGET_DIR ?= target
+LINKOPSD := $(CARGO_TARGET_DIR)/release/linkopsd
+PREFIX ?= /usr/local
+CONFIG ?= /etc/linkops/config.ini
+
+help: ## list the targets
+	@awk -F ': .*##|:.*##' '/^[a-z]+:.*##/ { printf "make %-8s%s\n", $$1, $$2 }' Makefile
+
+demo: ## three SSH machines and linkopsd on this one, until Ctrl-C (with DEMO_ONCE=1: until they ran)
+	@.ci/needs build demo
+	cargo build --release --locked
+	@deploy/demo/run $(LINKOPSD)
+
+run: build ## linkopsd with CONFIG=/etc/linkops/config.ini
+	@test -r $(CONFIG) || { echo "there is no $(CONFIG): make run CONFIG=FILE, or make demo"; exit 1; }
+	$(LINKOPSD) serve --config $(CONFIG)
+
+build: ## the program, optimised, for this machine's OpenSSL
+	@.ci/needs build
+	cargo build --release --locked
+
+test: ## all tests
+	@.ci/needs build test
+	cargo test --locked
+
+check: ## formatting, lints, the rules of the source tree, all tests
+	cargo fmt --check
+	@.ci/needs build test
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo test --locked --test suite tidy
+	$(MAKE) --no-print-directory test
+
+audit: ## the dependency tree; licences, bans, sources and advisories by cargo-deny
+	@.ci/audit
+
+bench: ## the figures, measured on this machine
+	@.ci/needs build test
+	cargo bench --locked --bench bench
+
+install: ## the built program alone, to DESTDIR and PREFIX=/usr/local
+	@test -x $(LINKOPSD) || { echo "there is no $(LINKOPSD): run make build first"; exit 1; }
+	install -D -m 755 $(LINKOPSD) $(DESTDIR)$(PREFIX)/bin/linkopsd
+	@echo "Installed the program alone: user, directories, configuration and unit are yours to make."
+
+clean: ## remove everything that was built
+	cargo clean
