@@ -94,6 +94,7 @@ CREATE TABLE operations (
     check_ids    INTEGER NOT NULL CHECK (check_ids IN (0, 1)),
     triggered_by TEXT NOT NULL,
     commit_hash  TEXT NOT NULL,
+    stop_asked   INTEGER NOT NULL DEFAULT 0 CHECK (stop_asked IN (0, 1)), -- also after a restart
     created_at   INTEGER NOT NULL,
     started_at   INTEGER,
     ended_at     INTEGER,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded, never};
 
 use super::queue::{Live, Shared};
 use super::schedule::Schedule;
@@ -112,7 +112,7 @@ impl Conductor {
         loop {
             self.decide(&mut turn);
             if !self.commit(&turn) {
-                break;
+                return Ok(());
             }
             self.live.transcript.publish(std::mem::take(&mut turn.events), turn.end.is_some());
             for job in std::mem::take(&mut turn.starts) {
@@ -120,18 +120,13 @@ impl Conductor {
             }
             if let Some(status) = turn.end {
                 log::info!(operation = id.to_string().as_str(); "ended: {}", status.as_str());
-                break;
+                return Ok(());
             }
             if self.schedule.active() == 0 {
-                break; // the server stops; the next start goes on
+                return Ok(()); // the server stops; the next start goes on
             }
             turn = self.collect();
         }
-        for worker in self.workers {
-            drop(worker.jobs);
-            worker.handle.join();
-        }
-        Ok(())
     }
 
     /// Puts the schedule where the rows are. Executions that may be running are followed.
@@ -413,6 +408,10 @@ impl Conductor {
             }
             match self.new_worker() {
                 Ok(worker) => self.workers.push(worker),
+                Err(_) if self.live.control.is_leaving() => {
+                    self.schedule.put_back(job.position);
+                    return;
+                }
                 Err(error) => {
                     log::error!("no thread for a worker, waiting: {error}");
                     self.live.control.never.wait(Duration::from_millis(200));
@@ -433,7 +432,22 @@ impl Conductor {
     }
 }
 
-fn not_run(status: ExecutionStatus, error: &str) -> Outcome {
+/// However it ends, its workers end before it.
+impl Drop for Conductor {
+    fn drop(&mut self) {
+        let (jobs, handles): (Vec<_>, Vec<_>) =
+            self.workers.drain(..).map(|worker| (worker.jobs, worker.handle)).unzip();
+        drop(jobs);
+        // Nobody takes messages any more; a worker that waits for room must not do so for ever.
+        self.messages = never();
+        if self.schedule.active() > 0 {
+            self.live.control.leave();
+        }
+        handles.into_iter().for_each(Handle::join);
+    }
+}
+
+pub(super) fn not_run(status: ExecutionStatus, error: &str) -> Outcome {
     let error = Some(error.to_owned());
     Outcome { status, exit_code: None, truncated: false, error, litter: false }
 }

@@ -7,17 +7,22 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, never, select_biased, unbounded};
 
-use super::conductor::Conductor;
+use super::conductor::{Conductor, not_run};
 use super::store::{self, Cursor, Filter, Log, Page, ScriptOutput};
 use super::transcript::{Event, Reader, Transcript, What};
 use super::worker::{Control, Outcome};
-use super::{ExecutionStatus, Id, Operation, Request, Settings, Status, Tally, cleanup, submit};
+use super::{
+    ExecutionStatus, Id, Operation, Request, Settings, Status, Tally, cleanup, final_status, submit,
+};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::inventory::catalogue::Catalogue;
 use crate::ssh::Dial;
 use crate::store::Store;
 use crate::threads::{Handle, Latch, guard, lock, spawn};
+
+/// Times an operation is conducted before it is ended for a fault of ours.
+const CONDUCT_TRIES: u64 = 3;
 
 /// The handle of operations.
 pub struct Operations {
@@ -194,13 +199,14 @@ impl Operations {
         let Some(live) = live.filter(|_| !status.is_final()) else {
             return Err(Error::Finished { id: id.to_string() });
         };
+        self.shared.store.write(|tx| store::ask_stop(tx, id))?;
         live.control.stop();
         // One that has never begun ends here and now; after a restart there may be runs to stop,
         // which its conductor does when it has its turn.
         if status != Status::Queued || live.taken.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
-        self.shared.end_unrun(&live)
+        self.shared.end(&live, ExecutionStatus::Stopped, "stopped before it started")
     }
 
     /// How many operations wait, and how many have not ended.
@@ -226,8 +232,12 @@ impl Operations {
 
 impl Shared {
     fn add(&self, id: Id) -> Result<()> {
-        let last = self.store.read(|db| store::last_event(db, id))?;
+        let (last, stop) =
+            self.store.read(|db| Ok((store::last_event(db, id)?, store::stop_asked(db, id)?)))?;
         let control = Control::new().map_err(|error| Error::io("watch an operation", error))?;
+        if stop {
+            control.stop();
+        }
         let transcript = Arc::new(Transcript::new(id, last, false));
         let live = Live { id, transcript, control, taken: AtomicBool::new(false) };
         lock(&self.live).insert(id, Arc::new(live));
@@ -239,8 +249,8 @@ impl Shared {
         (!live.taken.swap(true, Ordering::SeqCst)).then_some(live)
     }
 
-    /// An operation that was stopped while it waited: all its executions are stopped.
-    fn end_unrun(&self, live: &Live) -> Result<()> {
+    /// Ends an operation without a conductor: all that has not ended gets this status.
+    fn end(&self, live: &Live, status: ExecutionStatus, error: &str) -> Result<()> {
         let id = live.id;
         let now = self.clock.now();
         let events = self.store.write(|tx| {
@@ -250,25 +260,31 @@ impl Shared {
                 seq += 1;
                 events.push(Event { seq, what });
             };
-            let logs = store::logs(tx, id)?;
-            for log in logs.iter().filter(|log| !log.status.is_final()) {
-                let status = ExecutionStatus::Stopped;
-                let error = Some("stopped before it started".to_owned());
-                let (exit_code, position) = (None, log.position);
-                let outcome = Outcome {
+            let operation = store::operation(tx, id)?;
+            let mut statuses = Vec::new();
+            for log in store::logs(tx, id)? {
+                if log.status.is_final() {
+                    statuses.push(log.status);
+                    continue;
+                }
+                // What may be running may have left something behind.
+                let litter = log.status == ExecutionStatus::Running;
+                let outcome = Outcome { litter, ..not_run(status, error) };
+                store::complete(tx, id, log.position, &outcome, now)?;
+                statuses.push(status);
+                tell(What::Complete {
+                    position: log.position,
                     status,
-                    exit_code,
-                    truncated: false,
-                    error: error.clone(),
-                    litter: false,
-                };
-                store::complete(tx, id, position, &outcome, now)?;
-                tell(What::Complete { position, status, exit_code, duration: None, error });
+                    exit_code: None,
+                    duration: log.started_at.map(|started| now - started),
+                    error: outcome.error,
+                });
             }
-            let stopped = u32::try_from(logs.len()).unwrap_or(u32::MAX);
-            let tally = Tally { stopped, ..Tally::default() };
-            tell(What::End { status: Status::Stopped, tally, duration: 0 });
-            store::end(tx, id, Status::Stopped, now)?;
+            let end = final_status(statuses.chunks(operation.scripts.len()));
+            let tally = Tally::of(statuses);
+            let duration = now - operation.started_at.unwrap_or(now);
+            tell(What::End { status: end, tally, duration });
+            store::end(tx, id, end, now)?;
             store::append(tx, id, &events)?;
             Ok(events)
         })?;
@@ -305,20 +321,20 @@ impl Turns {
                 recv(self.ended) -> id => self.reap(id.ok()),
                 recv(turns) -> id => {
                     if let Some(live) = id.ok().and_then(|id| self.shared.take(id)) {
-                        self.begin(live);
+                        self.begin(live, drained);
                     }
                 }
             }
         }
     }
 
-    fn begin(&mut self, live: Arc<Live>) {
+    fn begin(&mut self, live: Arc<Live>, drained: &Receiver<Instant>) {
         let id = live.id;
         loop {
             let (shared, live, tell) =
                 (Arc::clone(&self.shared), Arc::clone(&live), self.tell_ended.clone());
             let conduct = move || {
-                conduct(&shared, &live);
+                conduct(&shared, live);
                 let _ = tell.send(id);
             };
             match spawn(format!("op-{}", id.0), conduct) {
@@ -326,6 +342,8 @@ impl Turns {
                     self.running.insert(id, handle);
                     return;
                 }
+                // The next start finds it waiting.
+                Err(_) if !drained.is_empty() => return,
                 Err(error) => {
                     log::error!("no thread for an operation, waiting: {error}");
                     let _ = self.ended.recv_timeout(Duration::from_millis(500)).map(|id| {
@@ -350,23 +368,48 @@ impl Turns {
         }
         for id in self.running.keys() {
             if let Some(live) = lock(&self.shared.live).get(id) {
-                live.control.leave();
+                live.control.close();
             }
         }
         self.running.into_values().for_each(Handle::join);
     }
 }
 
-/// Runs one operation. Whatever happens, its readers are told that it is over for them.
-fn conduct(shared: &Arc<Shared>, live: &Arc<Live>) {
-    let id = live.id;
-    let conducted = guard("operation", || {
-        Conductor::new(Arc::clone(shared), Arc::clone(live)).and_then(Conductor::run)
-    });
-    if let Some(Err(error)) = &conducted {
-        log::error!(operation = id.to_string().as_str(); "failed: {}", error.chain());
+/// Runs one operation. A failure of ours is tried again from what the database knows, as after a
+/// restart; when that does not help either the operation is ended, so that it never seems to run
+/// for ever.
+fn conduct(shared: &Arc<Shared>, first: Arc<Live>) {
+    let id = first.id;
+    let mut live = first;
+    for attempt in 1..=CONDUCT_TRIES {
+        let conducted = guard("operation", || {
+            Conductor::new(Arc::clone(shared), Arc::clone(&live)).and_then(Conductor::run)
+        });
+        // Whoever reads is told that it is over for them, and comes back.
+        live.transcript.close();
+        match conducted {
+            Some(Ok(())) => break,
+            Some(Err(error)) => {
+                log::error!(operation = id.to_string().as_str(); "failed: {}", error.chain());
+            }
+            None => {}
+        }
+        if live.control.is_closing() {
+            break;
+        }
+        live.control.never.wait(Duration::from_secs(attempt));
+        match shared.add(id) {
+            Ok(()) => live = shared.take(id).unwrap_or(live),
+            Err(error) => log::error!("not taken up again: {}", error.chain()),
+        }
+        if attempt == CONDUCT_TRIES {
+            let error =
+                "LinkOps failed while it ran this, see its log; the script may still be running";
+            if let Err(error) = shared.end(&live, ExecutionStatus::Failed, error) {
+                log::error!(operation = id.to_string().as_str(); "not ended: {}", error.chain());
+            }
+        }
     }
-    live.transcript.close();
     lock(&shared.live).remove(&id);
     let _ = shared.litter.try_send(());
 }

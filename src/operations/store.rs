@@ -281,6 +281,19 @@ pub(super) fn complete(
     Ok(())
 }
 
+/// Somebody wants the operation stopped.
+pub(super) fn ask_stop(tx: &Transaction<'_>, id: Id) -> Result<()> {
+    tx.prepare_cached("UPDATE operations SET stop_asked = 1 WHERE id = ?1")?.execute([id.0])?;
+    Ok(())
+}
+
+/// Whether somebody wanted the operation stopped.
+pub(super) fn stop_asked(db: &Connection, id: Id) -> Result<bool> {
+    Ok(db
+        .prepare_cached("SELECT stop_asked FROM operations WHERE id = ?1")?
+        .query_row([id.0], |row| row.get(0))?)
+}
+
 /// The operation has ended.
 pub(super) fn end(tx: &Transaction<'_>, id: Id, status: Status, now: i64) -> Result<()> {
     tx.prepare_cached(

@@ -107,12 +107,18 @@ pub(super) struct Control {
     /// Never set: for what must be done although `latch` is.
     pub(super) never: Latch,
     leaving: AtomicBool,
+    closing: AtomicBool,
 }
 
 impl Control {
     /// Nothing was asked yet.
     pub(super) fn new() -> std::io::Result<Control> {
-        Ok(Control { latch: Latch::new()?, never: Latch::new()?, leaving: AtomicBool::new(false) })
+        Ok(Control {
+            latch: Latch::new()?,
+            never: Latch::new()?,
+            leaving: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+        })
     }
 
     /// Asks for the scripts to be stopped.
@@ -120,7 +126,18 @@ impl Control {
         self.latch.set();
     }
 
-    /// Asks for the scripts to be left alone, as the server stops.
+    /// The server stops: the scripts are to be left alone.
+    pub(super) fn close(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+        self.leave();
+    }
+
+    /// Whether the server stops.
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
+    }
+
+    /// Asks for the scripts to be left alone; somebody else will follow them.
     pub(super) fn leave(&self) {
         self.leaving.store(true, Ordering::SeqCst);
         self.latch.set();

@@ -48,6 +48,10 @@ begin() {
     [[ $client_id ]] && check
     LC_ALL=$locale
 
+    # From here on we are the run, and must not end because nobody reads any more what we say. A
+    # handler and not '': what is ignored would be ignored by the script too.
+    trap : PIPE
+
     # Whoever makes this file first decides: we start the run, or a follower declares it absent.
     set -C
     { printf '%s %s %s\n' "$$" "$boot" "$slot" >"$base/$id"; } 2>/dev/null || refuse "taken"
