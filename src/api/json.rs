@@ -1,5 +1,7 @@
 //! JSON in and out of requests: strict when reading, so that a typing error is never ignored.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
@@ -42,11 +44,16 @@ pub(super) fn decode_nothing(request: &Request) -> Result<()> {
     decode_or_default::<Nothing>(request).map(|_| ())
 }
 
-/// Refuses parameters of the query that the call does not have.
+/// Refuses parameters of the query that the call does not have, or that are given twice: only one
+/// of the values could count.
 ///
 /// # Errors
 /// There is one.
 pub(super) fn known_parameters(request: &Request, known: &[&str]) -> Result<()> {
+    let mut names = HashSet::new();
+    if let Some((twice, _)) = request.query.iter().find(|(name, _)| !names.insert(name)) {
+        return Err(Error::invalid(twice.as_str(), "can be given only once"));
+    }
     match request.query.iter().find(|(name, _)| !known.contains(&name.as_str())) {
         None => Ok(()),
         Some((name, _)) => {

@@ -17,8 +17,9 @@ use crate::threads::{Handle, Latch, lock, spawn};
 
 /// The most machines checked at the same time.
 const SIDE_BY_SIDE: usize = 16;
-/// The longest file that is read; a client id is much shorter.
-const LONGEST_FILE: usize = 4096;
+/// The longest file that is looked into; a client id is much shorter. The check that goes with a
+/// script (operations/remote/run.sh) has the same limit.
+const LONGEST_FILE: usize = 4095;
 
 /// What is needed to check machines. Cheap to clone.
 #[derive(Clone)]
@@ -140,9 +141,7 @@ impl Enrollment {
 
     fn compared(&self, content: &[u8], client_id: &str) -> Checked {
         let matches = content_matches(content, client_id);
-        let shown: String = String::from_utf8_lossy(trim(content)).chars().take(100).collect();
-        let error = (!matches)
-            .then(|| format!("the client id on the machine is {shown:?}, not {client_id:?}"));
+        let error = (!matches).then(|| difference(content, client_id));
         Checked {
             enrolled: matches,
             client_id_found: true,
@@ -157,8 +156,9 @@ impl Enrollment {
     fn unreached(&self, machine: &Machine, failure: &Failure) -> Checked {
         let kind = format!("{:?}", failure.kind);
         log::warn!(link = machine.id.as_str(), kind = kind.as_str(); "not verified: {failure}");
+        let told = failure.told();
         let named = failure.target != machine.id;
-        self.failed(if named { failure.to_string() } else { failure.message.clone() })
+        self.failed(if named { format!("{}: {told}", failure.target) } else { told })
     }
 
     fn failed(&self, error: String) -> Checked {
@@ -192,6 +192,15 @@ impl Work {
 #[must_use]
 pub fn content_matches(content: &[u8], client_id: &str) -> bool {
     content.len() <= LONGEST_FILE && trim(content) == client_id.as_bytes()
+}
+
+/// P12: why a content does not match.
+fn difference(content: &[u8], client_id: &str) -> String {
+    if content.len() > LONGEST_FILE {
+        return format!("the client id file is longer than {LONGEST_FILE} bytes");
+    }
+    let shown: String = String::from_utf8_lossy(trim(content)).chars().take(100).collect();
+    format!("the client id on the machine is {shown:?}, not {client_id:?}")
 }
 
 fn trim(content: &[u8]) -> &[u8] {

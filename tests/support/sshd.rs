@@ -68,6 +68,8 @@ impl Sshd {
             host_key: keys().0.clone(),
             listener: None,
         };
+        // The user's own start-up files and run directories are none of the tests' business.
+        fs::create_dir(sshd.path("home")).unwrap();
         write_private(&sshd.path("user_key"), &keys().1.private);
         fs::write(sshd.path("authorized_keys"), &keys().1.public).unwrap();
         sshd.launch();
@@ -98,7 +100,7 @@ impl Sshd {
             "HostKey {directory}/host_key\nAuthorizedKeysFile {directory}/authorized_keys\n\
              PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n\
              KbdInteractiveAuthentication no\nPermitRootLogin yes\nMaxStartups 500\nUseDNS no\n\
-             LogLevel VERBOSE\nSetEnv XDG_STATE_HOME={directory}/state\n"
+             LogLevel VERBOSE\nSetEnv HOME={directory}/home\n"
         );
         if has_penalties() {
             config += "PerSourcePenalties no\n";
@@ -153,7 +155,8 @@ impl Sshd {
 
     /// The run directories that are on it.
     pub fn runs(&self) -> Vec<PathBuf> {
-        let entries = fs::read_dir(self.path("state/linkops/runs")).into_iter().flatten();
+        let entries =
+            fs::read_dir(self.path("home/.local/state/linkops/runs")).into_iter().flatten();
         entries.map(|entry| entry.unwrap().path()).collect()
     }
 
