@@ -80,10 +80,15 @@ fn parse<T: DeserializeOwned>(content_type: Option<&str>, body: &[u8]) -> Result
     if !media_type.eq_ignore_ascii_case("application/json") {
         return Err(Fault::MediaType);
     }
-    serde_json::from_slice(body).map_err(|error| match error.classify() {
+    let value = serde_json::from_slice(body).map_err(|error| match error.classify() {
         Category::Data => field(&error.to_string()),
         _ => Fault::Syntax(error.to_string()),
-    })
+    })?;
+    // serde also takes the fields in their order without their names, as an array.
+    match body.trim_ascii_start().first() {
+        Some(b'{') => Ok(value),
+        _ => Err(Fault::Field("body".to_owned(), "must be an object".to_owned())),
+    }
 }
 
 /// serde names the field in back quotes: "unknown field `x`, expected …".
@@ -135,6 +140,7 @@ mod tests {
             ("{\"size\": 1, \"size\": 2}", "size"),
             ("{\"size\": \"1\"}", "body"),
             ("[]", "body"),
+            ("[1]", "body"),
         ] {
             let Error::Invalid(fields) = fault(json, body) else { panic!("{body}") };
             assert_eq!(fields[0].name, name, "{body}");

@@ -100,7 +100,7 @@ impl LinkOps {
         let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         read_lines(out, tell.clone());
         read_lines(err, tell);
-        let mut seen = String::new();
+        let (mut seen, mut listening) = (String::new(), false);
         loop {
             let Ok(line) = told.recv_timeout(PATIENCE) else {
                 panic!("it did not start: {seen}\n{}", self.log());
@@ -111,6 +111,10 @@ impl LinkOps {
             }
             if let Some(address) = line.strip_prefix("listening on http://") {
                 self.address = address.parse().unwrap();
+                listening = true;
+            }
+            // They come through two pipes: either may be read first.
+            if listening && !self.password.is_empty() {
                 break;
             }
         }
