@@ -4,10 +4,12 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
+use proptest::prelude::*;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::failure;
+use crate::support::client::{Event, Events};
 use crate::support::fleet::Fleet;
 use crate::support::linkops::LinkOps;
 use crate::support::{PATIENCE, deadline, wait_until};
@@ -130,4 +132,115 @@ fn it_drains_before_it_ends() {
     assert_eq!(linkops.terminate().code(), Some(0)); // a second signal changes nothing
     linkops.launch();
     assert_eq!(linkops.operation(&id)["status"], "success");
+}
+
+/// What is open when the signal comes: how many of each kind.
+#[derive(Debug, Clone)]
+struct Open {
+    silent: usize,
+    kept_alive: usize,
+    unread: usize,
+    followers: usize,
+    replays: usize,
+}
+
+fn open() -> impl Strategy<Value = Open> {
+    let of = 0_usize..4;
+    (of.clone(), of.clone(), of.clone(), of.clone(), of).prop_map(
+        |(silent, kept_alive, unread, followers, replays)| Open {
+            silent,
+            kept_alive,
+            unread,
+            followers,
+            replays,
+        },
+    )
+}
+
+/// P37: whatever is open, again and again, while one operation outlives all of it.
+#[test]
+fn p37_any_open_connections_are_closed() {
+    let (directory, mut fleet) = waiting();
+    fleet.script("hello", "echo hello");
+    fleet.commit();
+    let mut linkops = LinkOps::start_with(&fleet, "operations.drain_timeout = 0");
+    let finished = linkops.run(&["hello"], &fleet.ids(), Value::Null);
+    linkops.wait(&finished);
+    let running = linkops.run(&["wait"], &fleet.ids(), Value::Null);
+    let mut check = |open: Open| {
+        let connect = || TcpStream::connect(linkops.address()).unwrap();
+        let silent = (0..open.silent).map(|_| connect());
+        let unread = (0..open.unread).map(|_| {
+            let mut stream = connect();
+            stream.write_all(&b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n".repeat(20)).unwrap();
+            stream
+        });
+        let mut sockets: Vec<TcpStream> = silent.chain(unread).collect();
+        let mut idle: Vec<_> = (0..open.kept_alive).map(|_| kept_alive(&linkops)).collect();
+        // Read on threads of their own: a server waits a moment for those who do not.
+        let read = |mut events: Events| {
+            let first = events.next().unwrap();
+            std::thread::spawn(move || std::iter::once(first).chain(events).collect::<Vec<_>>())
+        };
+        let follow = |id: &str, count| -> Vec<_> {
+            (0..count).map(|_| read(linkops.events(id, 0))).collect()
+        };
+        let (followers, replays) =
+            (follow(&running, open.followers), follow(&finished, open.replays));
+        prop_assert_eq!(linkops.terminate().code(), Some(0));
+        for socket in &mut sockets {
+            socket.set_read_timeout(Some(PATIENCE)).unwrap();
+            let mut rest = Vec::new();
+            match socket.read_to_end(&mut rest) {
+                Ok(_) => prop_assert!(rest.is_empty() || rest.ends_with(b"}"), "a cut answer"),
+                // Requests that were not read any more.
+                Err(error) => prop_assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
+            }
+        }
+        for one in &mut idle {
+            prop_assert_eq!(one.read(&mut [0]).unwrap(), 0);
+        }
+        for follower in followers {
+            let names: Vec<String> =
+                follower.join().unwrap().into_iter().map(|one| one.name).collect();
+            prop_assert!(names == ["start"] || names == ["start", "output"], "{:?}", names);
+        }
+        for replay in replays {
+            prop_assert!(replay.join().is_ok());
+        }
+        linkops.launch();
+        prop_assert_eq!(&linkops.operation(&running)["status"], "running");
+        Ok(())
+    };
+    let check = std::cell::RefCell::new(&mut check);
+    proptest!(ProptestConfig { cases: 100, max_shrink_iters: 0, ..ProptestConfig::default() }, |(open in open())| {
+        (check.borrow_mut())(open)?;
+    });
+    fs::write(directory.path().join("go"), "").unwrap();
+    let events = linkops.wait(&running);
+    let output: Vec<u8> =
+        events.iter().filter(|one| one.name == "output").flat_map(Event::bytes).collect();
+    assert_eq!(output, b"begun\nover\n");
+    assert_eq!(linkops.operation(&running)["status"], "success");
+    assert!(!linkops.log().contains(r#""level":"ERROR""#), "{}", linkops.log());
+}
+
+/// Section 5: a server that ends while a script is about to start neither loses nor repeats it.
+#[test]
+fn an_operation_survives_a_stop_at_any_moment_of_its_start() {
+    let mut fleet = Fleet::new(1);
+    fleet.script("hello", "echo hello");
+    fleet.commit();
+    let mut linkops = LinkOps::start_with(&fleet, "operations.drain_timeout = 0");
+    for requests in 0..25 {
+        let id = linkops.run(&["hello"], &fleet.ids(), Value::Null);
+        // Each takes about as long as a step of the start.
+        (0..requests).for_each(|_| _ = linkops.get("/health").expect(200));
+        assert_eq!(linkops.terminate().code(), Some(0));
+        linkops.launch();
+        linkops.wait(&id);
+        let done = linkops.operation(&id);
+        assert_eq!(done["status"], "success", "after {requests}: {done}");
+        assert_eq!(done["logs"][0]["stdout"], "hello\n", "after {requests}: {done}");
+    }
 }

@@ -38,6 +38,10 @@ else
 fi
 unset script
 
+# From here on we are the run, and must not end because nobody reads any more what we say. A
+# handler and not '': what is ignored would be ignored by the script too.
+trap : PIPE
+
 # Whoever makes this file first decides: we start the run, or a follower declares it absent.
 boot=none
 { IFS= read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null
