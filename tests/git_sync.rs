@@ -342,10 +342,10 @@ fn two_processes_take_turns() {
         Sync::new(lab.settings.clone(), Arc::clone(&lab.store), clock, Arc::clone(&lab.stop));
     let syncs = [Arc::clone(&lab.sync), Arc::new(other)];
     let callers = syncs.map(|sync| {
-        std::thread::spawn(move || (0..5).map(|_| sync.sync_now().unwrap().commit).count())
+        std::thread::spawn(move || (0..5).for_each(|_| drop(sync.sync_now().unwrap())))
     });
     for caller in callers {
-        assert_eq!(caller.join().unwrap(), 5);
+        caller.join().unwrap();
     }
     assert_eq!((lab.syncs(), lab.trees().len()), (10, 1));
 }

@@ -117,9 +117,10 @@ fn files_that_are_not_scripts_are_refused_with_the_reason() {
         ("s.sh", "#!/bin/sh\n"),
     ]);
     let lab = Lab::new(&repository.url());
-    lab.sync.sync_now().unwrap();
-    // What the second link leads to exists, so it is refused for where it is.
+    // What the second link will lead to exists, so that it is refused for where it is.
+    std::fs::create_dir_all(lab.local_path()).unwrap();
     std::fs::write(lab.local_path().join("out.sh"), "#!/bin/bash\n").unwrap();
+    let warnings = lab.sync.sync_now().unwrap().warnings;
     let reasons = [
         "there is no file \"missing.sh\"",
         "\"out.sh\" leads out of the repository",
@@ -130,7 +131,10 @@ fn files_that_are_not_scripts_are_refused_with_the_reason() {
         "",
         "names \"/bin/sh\"",
     ];
+    assert_eq!(warnings.len(), 7, "{warnings:?}");
     for (n, says) in reasons.iter().enumerate() {
+        let warned = |one: &String| one.contains(&format!("\"s{n}\"")) && one.contains(says);
+        assert_eq!(warnings.iter().any(warned), !says.is_empty(), "{says}: {warnings:?}");
         match lab.catalogue().script_text(&format!("s{n}")) {
             Ok(text) => {
                 assert_eq!((*says, text.text.as_slice()), ("", &b"#!/usr/bin/env bash\n"[..]))

@@ -10,6 +10,7 @@ mod git_sync;
 mod git_sync_servers;
 mod http;
 mod inventory;
+mod inventory_model;
 mod inventory_properties;
 mod inventory_scripts;
 mod operations;

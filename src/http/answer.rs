@@ -1,5 +1,6 @@
 //! From a response to bytes: the head with all that the transport adds, for GET and HEAD alike.
 
+use super::budget::{Budget, Share};
 use super::parse::Terms;
 use super::response::{Body, Fields, Response, reason};
 use super::socket;
@@ -7,6 +8,7 @@ use super::{Settings, date};
 use std::borrow::Cow;
 use std::io::{self, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// What a page of another site may send; anything else it asks for is refused by its browser.
@@ -15,16 +17,18 @@ const CORS_HEADERS: &str = "Authorization, Content-Type, Last-Event-ID, X-Reques
 const CORS_EXPOSED: &str = "Location, Retry-After, X-Request-Id";
 
 /// An answer on its way out.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Outgoing {
     head: Vec<u8>,
     body: Cow<'static, [u8]>,
     sent: usize,
+    /// Its part of the memory for answers, while it waits for its reader.
+    share: Option<Share>,
 }
 
 impl Outgoing {
     pub(crate) fn new(head: Vec<u8>, body: Cow<'static, [u8]>) -> Outgoing {
-        Outgoing { head, body, sent: 0 }
+        Outgoing { head, body, sent: 0, share: None }
     }
 
     /// The interim answer to `Expect: 100-continue`.
@@ -45,10 +49,13 @@ impl Outgoing {
         socket::write_until(socket, parts, self.sent, deadline)
     }
 
-    /// The memory that the answer holds while it waits for its reader.
-    pub(crate) fn held(&self) -> usize {
+    /// Takes memory to wait for its reader; false when there is none. Constant bytes take none.
+    pub(crate) fn hold(&mut self, answers: &Arc<Budget>) -> bool {
         let body = if matches!(self.body, Cow::Owned(_)) { self.body.len() } else { 0 };
-        self.head.len() + body
+        let mut share = answers.share();
+        let held = share.resize(self.head.len() + body);
+        self.share = Some(share);
+        held
     }
 }
 

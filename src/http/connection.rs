@@ -2,7 +2,7 @@
 
 use super::Settings;
 use super::answer::Outgoing;
-use super::budget::Share;
+use super::budget::{Budget, Share};
 use super::parse::{Decoder, Head};
 use std::io::{self, Read};
 use std::net::{IpAddr, Shutdown, TcpStream};
@@ -23,7 +23,7 @@ pub(crate) struct Connection {
     pub(crate) socket: Arc<TcpStream>,
     pub(crate) peer: IpAddr,
     pub(crate) decoder: Decoder,
-    /// What its body, or its unread answer, takes of everyone's memory.
+    /// What its body takes of the memory for all of them.
     pub(crate) share: Share,
     pub(crate) phase: Phase,
     /// When it was accepted or last answered.
@@ -90,11 +90,13 @@ impl Connection {
         mut out: Outgoing,
         keep_alive: bool,
         time: Duration,
+        answers: &Arc<Budget>,
     ) -> Option<Box<Connection>> {
         let deadline = Instant::now() + time;
         if out.send(&self.socket).ok()? {
             self.sent(keep_alive);
-        } else if self.share.resize(out.held()) {
+        } else if out.hold(answers) {
+            self.share.resize(0);
             self.phase = Phase::Writing { out, keep_alive, deadline };
         } else {
             out.send_until(&self.socket, deadline).ok()?;

@@ -27,6 +27,7 @@ impl Listener {
     /// # Errors
     /// The address is in use, is not ours, or needs more rights.
     pub fn bind(settings: Settings) -> Result<Listener> {
+        let settings = settings.with_sane_times();
         let doing = |source| Error::io(format!("listen on \"{}\"", settings.address), source);
         let socket = socket::listen(settings.address, settings.write_timeout).map_err(doing)?;
         let address = socket.local_addr().map_err(doing)?;
@@ -50,7 +51,8 @@ impl Listener {
             waker: Waker::new().map_err(doing)?,
             stop: Arc::new(Latch::new().map_err(doing)?),
             deadline: OnceLock::new(),
-            budget: Budget::new(self.settings.max_buffered.max(self.settings.max_body)),
+            bodies: Budget::new(self.settings.max_buffered.max(self.settings.max_body)),
+            answers: Budget::new(self.settings.max_buffered),
             streams: Streams::default(),
             back,
             connections: AtomicUsize::new(0),

@@ -58,10 +58,10 @@ pub struct Settings {
     pub max_streams: usize,
     /// Bytes of a request's body; more is answered 413.
     pub max_body: usize,
-    /// Bytes of all bodies that are being received or handled, and of all answers that wait for
-    /// their reader; at least `max_body`. When they are used up, the body that has been arriving
-    /// longest is answered 503. Resident memory can reach about twice as much, because buffers
-    /// grow by doubling.
+    /// Bytes of all bodies that are being received or handled, at least `max_body`; and, counted
+    /// by itself, of all answers that wait for their reader. Out of it, the body that has been
+    /// arriving longest is answered 503, and an answer holds its worker until `write_timeout`.
+    /// Resident memory can reach about twice as much, because buffers grow by doubling.
     pub max_buffered: usize,
     /// Bytes of a request's head; more is answered 431.
     pub max_head: usize,
@@ -105,5 +105,21 @@ impl Default for Settings {
             cors_origins: Vec::new(),
             wording: response::plain_error,
         }
+    }
+}
+
+impl Settings {
+    /// Times that can be added to a moment without overflow, and do not make anybody spin.
+    fn with_sane_times(mut self) -> Settings {
+        let (shortest, longest) = (Duration::from_millis(1), Duration::from_secs(365 * 86_400));
+        for time in [
+            &mut self.head_timeout,
+            &mut self.request_timeout,
+            &mut self.write_timeout,
+            &mut self.idle_timeout,
+        ] {
+            *time = (*time).clamp(shortest, longest);
+        }
+        self
     }
 }

@@ -24,7 +24,11 @@ pub(crate) struct Shared {
     pub(crate) stop: Arc<Latch>,
     /// Set before `stop`: when sockets that are still open are shut down.
     pub(crate) deadline: OnceLock<Instant>,
-    pub(crate) budget: Arc<Budget>,
+    /// Memory for bodies that arrive or are handled.
+    pub(crate) bodies: Arc<Budget>,
+    /// Memory for answers that wait for their reader; its own, so that senders of bodies cannot
+    /// make slow readers hold the workers.
+    pub(crate) answers: Arc<Budget>,
     pub(crate) streams: Streams,
     pub(crate) back: Sender<Back>,
     pub(crate) connections: AtomicUsize,
@@ -78,7 +82,7 @@ impl Shared {
         terms: &Terms,
     ) -> Option<Box<Connection>> {
         let out = answer::whole(response, terms, &self.settings);
-        connection.deliver(out, terms.keep_alive, self.settings.write_timeout)
+        connection.deliver(out, terms.keep_alive, self.settings.write_timeout, &self.answers)
     }
 
     /// Whether the stop's deadline has passed.

@@ -10,29 +10,24 @@ use std::time::{Duration, Instant};
 pub(crate) type Parts<'a> = [&'a [u8]; 3];
 
 /// Writes what the socket takes of `parts`, of which `sent` bytes went out before; the number of
-/// bytes sent by then. All parts go out in one system call where the socket has room.
+/// bytes sent by then. It is one system call, so a reader as fast as we are keeps nobody waiting.
 ///
 /// # Errors
 /// The connection is broken. That it has no room is not an error.
 pub(crate) fn write_some(socket: &TcpStream, parts: Parts<'_>, sent: usize) -> io::Result<usize> {
-    let total: usize = parts.iter().map(|part| part.len()).sum();
-    let mut sent = sent;
-    while sent < total {
-        let mut skip = sent;
-        let slices = parts.map(|part| {
-            let cut = skip.min(part.len());
-            skip -= cut;
-            IoSlice::new(&part[cut..])
-        });
-        match (&mut &*socket).write_vectored(&slices) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(length) => sent += length,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
+    let mut skip = sent;
+    let slices = parts.map(|part| {
+        let cut = skip.min(part.len());
+        skip -= cut;
+        IoSlice::new(&part[cut..])
+    });
+    match (&mut &*socket).write_vectored(&slices) {
+        Ok(length) => Ok(sent + length),
+        Err(error) => match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(sent),
+            _ => Err(error),
+        },
     }
-    Ok(sent)
 }
 
 /// Writes all of `parts` from `sent` on, before `deadline`: also a reader that takes a byte now
@@ -207,6 +202,7 @@ pub(crate) fn accept(listener: &TcpListener) -> Accepted {
 /// an acknowledgement or is only silent.
 pub(crate) fn listen(address: SocketAddr, patience: Duration) -> io::Result<TcpListener> {
     use rustix::net::sockopt;
+    let patience = patience.clamp(Duration::from_secs(1), Duration::from_secs(3600));
     let listener = TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
     // A longer queue than the standard library's: a page that reconnects all its clients at once.

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::{Script, store};
+use super::Script;
+use super::store::{self, Synced};
 use crate::error::{Error, Result};
 use crate::store::Store;
 
@@ -52,13 +53,23 @@ impl Catalogue {
             let (script, commit) = self.store.read(|connection| {
                 Ok((store::script(connection, id)?, store::last_success(connection)?))
             })?;
-            let commit = commit.map(|(synced, _)| synced.commit).unwrap_or_default();
-            match read_inside(&self.trees.join(&commit), &script.path, MAX_SCRIPT) {
+            let Some((Synced { commit, .. }, _)) = commit else {
+                return Err(Error::Internal("there are scripts of no sync".to_owned()));
+            };
+            match read_script(&self.trees.join(&commit), &script) {
+                Ok(text) => {
+                    let sha256 = Sha256::digest(&text);
+                    let sha256 = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+                    return Ok(ScriptText { script, text, sha256, commit });
+                }
                 // A sync may have removed the tree since the database named it: look once more.
                 Err(Unreadable::Missing) if looked_in.as_ref() != Some(&commit) => {
                     looked_in = Some(commit);
                 }
-                read => return judge(script, commit, read),
+                Err(error) => {
+                    let reason = error.about(&script.path);
+                    return Err(Error::NotBash { script: script.id, reason });
+                }
             }
         }
     }
@@ -69,22 +80,21 @@ pub(super) fn trees(local_path: &Path) -> PathBuf {
     local_path.join("trees")
 }
 
-fn judge(
-    script: Script,
-    commit: String,
-    read: std::result::Result<Vec<u8>, Unreadable>,
-) -> Result<ScriptText> {
-    let checked = read.map_err(|error| error.about(&script.path)).and_then(|text| {
-        bash_shebang(&text)?;
-        Ok(text)
-    });
-    match checked {
-        Ok(text) => {
-            let sha256 = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
-            Ok(ScriptText { script, text, sha256, commit })
-        }
-        Err(reason) => Err(Error::NotBash { script: script.id, reason }),
-    }
+/// What is wrong with the files of these scripts, a sentence for each that cannot be run. A sync
+/// succeeds with them: one bad script must not keep all the others from being updated.
+pub(super) fn warnings(tree: &Path, scripts: &[Script]) -> Vec<String> {
+    let warning = |script: &Script| {
+        let error = read_script(tree, script).err()?;
+        let (id, reason) = (&script.id, error.about(&script.path));
+        Some(Error::NotBash { script: id.clone(), reason }.to_string())
+    };
+    scripts.iter().filter_map(warning).collect()
+}
+
+fn read_script(tree: &Path, script: &Script) -> std::result::Result<Vec<u8>, Unreadable> {
+    let text = read_inside(tree, &script.path, MAX_SCRIPT)?;
+    bash_shebang(&text).map_err(Unreadable::NotBash)?;
+    Ok(text)
 }
 
 /// Why a file of a tree is not given.
@@ -94,7 +104,8 @@ pub(super) enum Unreadable {
     Outside,
     NoFile,
     TooLarge(u64),
-    Failed(io::Error),
+    NotBash(String),
+    Failed(io::ErrorKind),
 }
 
 impl Unreadable {
@@ -105,7 +116,8 @@ impl Unreadable {
             Unreadable::Outside => format!("{path:?} leads out of the repository"),
             Unreadable::NoFile => format!("{path:?} is not a file"),
             Unreadable::TooLarge(limit) => format!("{path:?} is larger than {limit} bytes"),
-            Unreadable::Failed(error) => format!("{path:?} cannot be read: {}", error.kind()),
+            Unreadable::NotBash(reason) => reason.clone(),
+            Unreadable::Failed(error) => format!("{path:?} cannot be read: {error}"),
         }
     }
 }
@@ -115,7 +127,7 @@ impl From<io::Error> for Unreadable {
         match error.kind() {
             // A path through a file, or a link that leads nowhere.
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Unreadable::Missing,
-            _ => Unreadable::Failed(error),
+            kind => Unreadable::Failed(kind),
         }
     }
 }

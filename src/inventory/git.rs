@@ -29,6 +29,8 @@ pub(super) struct Git {
     address: Address,
     branch: String,
     repository: PathBuf,
+    /// Files and directories that messages name without saying where they are.
+    places: Vec<PathBuf>,
     environment: Vec<(String, OsString)>,
     timeout: Duration,
     stop: Arc<Latch>,
@@ -37,6 +39,7 @@ pub(super) struct Git {
 /// Why git failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cause {
+    Disk,
     Authentication,
     NotFound,
     Unreachable,
@@ -56,7 +59,10 @@ impl Git {
         };
         let unusable = |message| Error::RepositoryNotFound { url: redact(url), message };
         let address = Address::parse(url, settings.token.as_deref()).map_err(unusable)?;
+        let places =
+            [Some(&settings.local_path), settings.key.as_ref(), settings.known_hosts.as_ref()];
         Ok(Git {
+            places: places.into_iter().flatten().cloned().collect(),
             branch: settings.branch.clone(),
             repository: settings.local_path.join("repository.git"),
             environment: environment(settings, address.authorization.as_deref()),
@@ -182,13 +188,14 @@ impl Git {
     fn failed(&self, cause: Cause, output: &Output) -> Error {
         let (url, message) = (self.address.clean.clone(), self.said(output));
         match cause {
+            Cause::Disk => Error::io("keep a copy of the repository", io::Error::other(message)),
             Cause::Authentication => Error::GitAuthentication { url, message },
             Cause::NotFound => Error::RepositoryNotFound { url, message },
             Cause::Unreachable | Cause::Unclear => Error::GitUnreachable { url, message },
         }
     }
 
-    /// What git said, on one line and without secrets.
+    /// What git said, on one line, without secrets and without our paths.
     fn said(&self, output: &Output) -> String {
         let text = String::from_utf8_lossy(&output.stderr);
         let noise = |line: &&str| {
@@ -204,8 +211,15 @@ impl Git {
         } else if lines.is_empty() {
             lines = format!("git ended without a word: {:?}", output.end);
         }
-        let plain: String = lines.chars().filter(|one| !one.is_control()).take(MAX_CHARS).collect();
-        self.address.hide(&plain)
+        let plain: String = lines.chars().filter(|one| !one.is_control()).collect();
+        let plain = self.places.iter().fold(self.address.hide(&plain), |text, place| {
+            match place.file_name() {
+                Some(name) => text.replace(&*place.to_string_lossy(), &name.to_string_lossy()),
+                None => text,
+            }
+        });
+        // Cut last: half a secret would not be found.
+        plain.chars().take(MAX_CHARS).collect()
     }
 }
 
@@ -232,7 +246,8 @@ fn cause(output: &Output) -> Option<Cause> {
 
 /// The words of git, ssh and the known servers; the first cause that fits counts, since one
 /// failure is often followed by the words of another.
-const CAUSES: [(Cause, &[&str]); 3] = [
+const CAUSES: [(Cause, &[&str]); 4] = [
+    (Cause::Disk, &["no space left", "disk quota exceeded", "read-only file system"]),
     (
         Cause::Authentication,
         &[
@@ -351,14 +366,15 @@ fn ssh_command(settings: &Settings) -> String {
         format!("-oConnectTimeout={}", settings.timeout.as_secs().clamp(1, 30)),
         format!("-oStrictHostKeyChecking={policy}"),
     ];
-    // ssh replaces %h and the like in file names.
-    let plain = |path: &Path| path.to_string_lossy().replace('%', "%%");
-    if let Some(path) = &settings.known_hosts {
-        let path = plain(path).replace('\\', "\\\\").replace('"', "\\\"");
-        words.push(format!("-oUserKnownHostsFile=\"{path}\""));
-    }
+    // ssh splits the value at white space and replaces %h and the like.
+    let file = |option: &str, path: &Path| {
+        let path = path.to_string_lossy().replace('%', "%%");
+        let path = path.replace('\\', "\\\\").replace('"', "\\\"");
+        format!("-o{option}=\"{path}\"")
+    };
+    words.extend(settings.known_hosts.as_ref().map(|path| file("UserKnownHostsFile", path)));
     if let Some(path) = &settings.key {
-        words.extend(["-oIdentitiesOnly=yes".to_owned(), "-i".to_owned(), plain(path)]);
+        words.extend(["-oIdentitiesOnly=yes".to_owned(), file("IdentityFile", path)]);
     }
     let quoted: Vec<_> =
         words.iter().map(|word| format!("'{}'", word.replace('\'', "'\\''"))).collect();

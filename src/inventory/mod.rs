@@ -2,11 +2,13 @@
 //! about the machines, and how both come from the repository into the database.
 
 pub mod catalogue;
-pub mod git;
+mod git;
 pub mod route;
 pub mod store;
 pub mod sync;
 pub mod yaml;
+
+pub use git::redact;
 
 use crate::error::{Error, Result, nearest};
 

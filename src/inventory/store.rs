@@ -28,8 +28,8 @@ pub(super) const SORT_COLUMNS: [(&str, &str); 19] = [
     ("enrollmentRequired", "enrollment_required"),
     ("enrollmentVerifiedAt", "verified_at"),
     ("status", "status"),
-    ("reachable", "status = 'online'"),
-    ("ssh", "status = 'online'"), // the name of the same in the tables
+    ("reachable", "(status = 'online')"),
+    ("ssh", "(status = 'online')"), // the name of the same in the tables
     ("latency", "latency"),
     ("lastSeen", "last_seen"),
 ];

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::catalogue::{read_inside, trees};
+use super::catalogue::{read_inside, trees, warnings};
 use super::git::{Git, make_directory, redact, remove};
 use super::store::{SyncRecord, Synced};
 use super::{Changes, Inventory, store, yaml};
@@ -54,6 +54,8 @@ pub struct Outcome {
     pub scripts: u32,
     /// What is new.
     pub changes: Changes,
+    /// The scripts that cannot be run as they are, a sentence for each.
+    pub warnings: Vec<String>,
 }
 
 /// Where syncing stands.
@@ -125,7 +127,11 @@ struct Run {
 impl Sync {
     /// Syncing as the settings say. Nothing is reached yet, and what the last good sync brought is
     /// in the database.
-    pub fn new(settings: Settings, store: Arc<Store>, clock: Clock, stop: Arc<Latch>) -> Sync {
+    pub fn new(mut settings: Settings, store: Arc<Store>, clock: Clock, stop: Arc<Latch>) -> Sync {
+        // Git changes its directory, so it is not told relative ones.
+        if let Ok(path) = std::path::absolute(&settings.local_path) {
+            settings.local_path = path;
+        }
         Sync { settings, store, clock, stop, state: Mutex::default() }
     }
 
@@ -209,10 +215,11 @@ impl Sync {
         let started_at = self.clock.now();
         let result = self.bring_up_to_date(started_at);
         match &result {
-            Ok(outcome) => log::info!(
-                commit = outcome.commit, links = outcome.links, scripts = outcome.scripts;
-                "synced"
-            ),
+            Ok(outcome) => {
+                let Outcome { commit, links, scripts, warnings, .. } = outcome;
+                log::info!(commit, links, scripts; "synced");
+                warnings.iter().for_each(|one| log::warn!(commit; "{one}"));
+            }
             Err(Error::ShuttingDown) => {} // cut short by us: it says nothing about the repository
             Err(error) => self.note(started_at, error),
         }
@@ -244,7 +251,9 @@ impl Sync {
             Ok((changes, store::commit_before(tx, &commit)?))
         })?;
         self.tidy(&[Some(commit.clone()), previous]);
-        Ok(Outcome { commit, timestamp: ended_at, links, scripts, changes })
+        let warnings =
+            warnings(&trees(&self.settings.local_path).join(&commit), &inventory.scripts);
+        Ok(Outcome { commit, timestamp: ended_at, links, scripts, changes, warnings })
     }
 
     /// Makes sure that the commit's files are in its tree, and gives what they say. A tree has its

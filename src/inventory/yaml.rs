@@ -8,7 +8,7 @@ mod tree;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{CLIENT_ID_PATH, Enrollment, Health, Inventory, Kind, Machine, Script};
-use crate::error::{Error, Result, YamlProblem, nearest};
+use crate::error::{Error, Result, YamlProblem};
 use fields::{Map, Report};
 use tree::{Node, Step};
 
@@ -17,8 +17,9 @@ pub const LINKS: &str = "links.yaml";
 /// The file with the scripts, beside it.
 pub const SCRIPTS: &str = "scripts.yaml";
 
-/// The largest file: 1,000 machines take a tenth of it.
-pub const MAX_FILE: u64 = 4 << 20;
+/// The largest file: 1,000 machines take about a tenth of it, and the worst that can be written in
+/// it takes some 300 MiB of memory to refuse.
+pub const MAX_FILE: u64 = 2 << 20;
 
 /// Reads both files; `read` gives the bytes of a file, or says why there are none.
 ///
@@ -42,7 +43,9 @@ fn file<T>(
     bytes: Result<Vec<u8>, String>,
     entries: impl Fn(&Report<'_>, &Map<'_>) -> Vec<T>,
 ) -> (Vec<T>, Vec<YamlProblem>) {
-    let whole = |(line, message)| vec![YamlProblem { file: name.to_owned(), line, message }];
+    let whole = |(line, message): tree::Fault| {
+        vec![YamlProblem { file: name.to_owned(), line, message: fields::short(message) }]
+    };
     let bytes = match bytes {
         Ok(bytes) => bytes,
         Err(message) => return (Vec::new(), whole((None, message))),
@@ -104,19 +107,11 @@ fn link(id: &str, map: &Map<'_>) -> (Machine, Option<Vec<Step>>) {
         "metadata",
     ];
     map.only(&KEYS);
-    let enrollment = map.below("enrollment");
-    if let Some(enrollment) = &enrollment {
-        enrollment.only(&["required", "clientId", "path"]);
-    } else {
-        map.missing("enrollment.clientId");
-    }
     let ssh = map.below("ssh");
     if let Some(ssh) = &ssh {
         ssh.only(&["keyRef", "proxyJump"]);
     }
-    let within = |map: &Option<Map<'_>>, key, rule: fn(&Node) -> Result<String, String>| {
-        map.as_ref().and_then(|map| map.optional(key, rule))
-    };
+    let ssh = ssh.as_ref();
     let machine = Machine {
         id: id.to_owned(),
         name: map.optional("name", rules::text).unwrap_or_else(|| id.to_owned()),
@@ -127,21 +122,9 @@ fn link(id: &str, map: &Map<'_>) -> (Machine, Option<Vec<Step>>) {
         host: map.required("host", rules::word).unwrap_or_default(),
         port: map.required("port", rules::port).unwrap_or_default(),
         user: map.required("user", rules::word).unwrap_or_default(),
-        key_ref: within(&ssh, "keyRef", rules::file_name),
-        proxy_jump: within(&ssh, "proxyJump", rules::text),
-        enrollment: Enrollment {
-            id: enrollment
-                .as_ref()
-                .and_then(|map| map.required("clientId", rules::client_id))
-                .unwrap_or_default(),
-            path: within(&enrollment, "path", rules::absolute_path)
-                .unwrap_or_else(|| CLIENT_ID_PATH.to_owned()),
-            required: enrollment
-                .as_ref()
-                .and_then(|map| map.optional("required", rules::truth))
-                .unwrap_or(true),
-            ..Enrollment::default()
-        },
+        key_ref: ssh.and_then(|ssh| ssh.optional("keyRef", rules::file_name)),
+        proxy_jump: ssh.and_then(|ssh| ssh.optional("proxyJump", rules::text)),
+        enrollment: enrollment(map),
         health: Health::default(),
         metadata: map
             .optional("metadata", rules::json_object)
@@ -151,6 +134,22 @@ fn link(id: &str, map: &Map<'_>) -> (Machine, Option<Vec<Step>>) {
     (machine, place)
 }
 
+fn enrollment(link: &Map<'_>) -> Enrollment {
+    let Some(map) = link.below("enrollment") else {
+        link.missing("enrollment.clientId");
+        return Enrollment::default();
+    };
+    map.only(&["required", "clientId", "path"]);
+    Enrollment {
+        id: map.required("clientId", rules::client_id).unwrap_or_default(),
+        path: map
+            .optional("path", rules::absolute_path)
+            .unwrap_or_else(|| CLIENT_ID_PATH.to_owned()),
+        required: map.optional("required", rules::truth).unwrap_or(true),
+        ..Enrollment::default()
+    }
+}
+
 /// Every jump leads to a machine of the file, and none in a circle.
 fn check_jumps(
     report: &Report<'_>,
@@ -158,32 +157,32 @@ fn check_jumps(
     jumps: &BTreeMap<String, (String, Vec<Step>)>,
 ) {
     let ids: BTreeSet<_> = machines.iter().map(|one| one.id.as_str()).collect();
-    let mut seen = BTreeSet::new();
+    let mut met = BTreeSet::new();
     for (id, (to, place)) in jumps {
         if !ids.contains(to.as_str()) {
-            let hint = match nearest(to, ids.iter().copied()) {
-                Some(one) => format!(", did you mean {one:?}?"),
-                None => String::new(),
-            };
+            let near = report.nearest(to, ids.iter().copied());
+            let hint = near.map(|one| format!(", did you mean {one:?}?")).unwrap_or_default();
             let message = format!("link {id:?}: \"ssh.proxyJump\" is {to:?}, which is no link");
             report.add(place, message + &hint);
         }
-        // Walk until a machine that this walk (a circle) or an earlier one (nothing new) has met.
-        let mut walk = vec![id];
-        while let Some((next, place)) = walk.last().and_then(|id| jumps.get(*id)) {
-            if let Some(from) = walk.iter().position(|one| *one == next) {
-                let circle: Vec<_> =
-                    walk[from..].iter().chain([&next]).map(|one| one.as_str()).collect();
-                let circle = circle.join(" → ");
-                report.add(place, format!("\"ssh.proxyJump\" goes in a circle: {circle}"));
-                break;
+        let (mut walk, mut at) = (Vec::new(), id);
+        let circle = loop {
+            if !met.insert(at) {
+                // By an earlier walk, which told what there is, or by this one: a circle.
+                break walk.iter().position(|one| *one == at);
             }
-            if seen.contains(next) {
-                break;
+            walk.push(at);
+            match jumps.get(at) {
+                Some((next, _)) => at = next,
+                None => break None,
             }
-            walk.push(next);
+        };
+        let last = walk.last().and_then(|one| jumps.get(*one));
+        if let (Some(from), Some((_, place))) = (circle, last) {
+            let names = walk[from..].iter().chain([&at]).map(|one| one.as_str());
+            let names = names.collect::<Vec<_>>().join(" → ");
+            report.add(place, format!("\"ssh.proxyJump\" goes in a circle: {names}"));
         }
-        seen.extend(walk);
     }
 }
 

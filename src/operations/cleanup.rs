@@ -1,5 +1,6 @@
 //! Removes run directories from the targets once their results are safe in the database: some
-//! time after an operation has ended, all directories of a target with one command.
+//! time after an operation has ended, all directories of a target with one command. What the next
+//! script needs is made ready on the same occasion, when nobody waits for it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use super::queue::Shared;
 use super::{remote, store};
 use crate::error::{Error, Result};
 use crate::inventory::{self, route};
+use crate::ssh::program::COMMAND;
 use crate::threads::Latch;
 
 /// After an operation, so that one that follows at once has the warm connections to itself.
@@ -69,6 +71,11 @@ fn clean(shared: &Shared, stop: &Latch, target: &str, run_ids: &[String]) -> Res
     let program = remote::clean(run_ids);
     let answer = program.call(line.as_mut(), 4096, Some(stop), deadline)?;
     if answer.words.is_some() {
+        // The machine is in use: the next script finds everything ready.
+        let ready = remote::prepare(shared.settings.output_limit).input(b"");
+        if let Err(failure) = line.prepare(COMMAND, &ready, deadline) {
+            log::debug!(link = target; "nothing prepared: {failure}");
+        }
         return Ok(());
     }
     let message = format!("the run directories were not removed: {}", answer.noise);

@@ -16,7 +16,6 @@ use super::worker::{self, Ending, Job, Message, Outcome, Resume};
 use super::{ExecutionStatus, Operation, Status, Tally, final_status, needs_enrollment, store};
 use crate::error::{Error, Result};
 use crate::inventory::{self, route};
-use crate::ssh::program::nonce;
 use crate::threads::{Handle, spawn};
 
 /// Messages that may wait for the conductor: full means the workers stop reading, and by that
@@ -57,9 +56,9 @@ struct Worker {
     position: Option<usize>,
 }
 
-/// What is written together.
-#[derive(Default)]
+/// What is written together, at one point in time: readers see the same now and after a restart.
 struct Turn {
+    now: i64,
     events: Vec<Event>,
     outcomes: Vec<(usize, Outcome)>,
     starts: Vec<Job>,
@@ -108,7 +107,7 @@ impl Conductor {
     /// Conducts the operation to its end, or to the end of the server.
     pub(super) fn run(mut self) -> Result<()> {
         let id = self.operation.id;
-        let mut turn = Turn::default();
+        let mut turn = self.turn();
         self.resume(&mut turn)?;
         loop {
             self.decide(&mut turn);
@@ -176,10 +175,21 @@ impl Conductor {
         Resume { kept, deadline: Instant::now() + left }
     }
 
+    fn turn(&self) -> Turn {
+        Turn {
+            now: self.shared.clock.now(),
+            events: Vec::new(),
+            outcomes: Vec::new(),
+            starts: Vec::new(),
+            end: None,
+            bytes: 0,
+        }
+    }
+
     /// Waits for the workers; takes all that is there, up to a limit.
     fn collect(&mut self) -> Turn {
-        let mut turn = Turn::default();
         let mut next = self.messages.recv().ok();
+        let mut turn = self.turn();
         while let Some(message) = next {
             self.take(message, &mut turn);
             next = if turn.bytes < TURN { self.messages.try_recv().ok() } else { None };
@@ -251,12 +261,11 @@ impl Conductor {
     fn complete(&mut self, turn: &mut Turn, position: usize, outcome: Outcome) {
         let execution = &mut self.executions[position];
         execution.status = outcome.status;
-        let now = self.shared.clock.now();
         let what = What::Complete {
             position,
             status: outcome.status,
             exit_code: outcome.exit_code,
-            duration: execution.started_at.map(|started| now - started),
+            duration: execution.started_at.map(|started| turn.now - started),
             error: outcome.error.clone(),
         };
         self.event(turn, what);
@@ -270,7 +279,10 @@ impl Conductor {
             self.finish(turn, position, not_run(ExecutionStatus::Failed, error));
             return;
         }
-        self.executions[position].run_id = nonce();
+        // The first try's id stays in front, which is how its traces are found and removed.
+        let execution = &mut self.executions[position];
+        let first = execution.run_id.split('-').next().unwrap_or_default();
+        execution.run_id = format!("{first}-{}", execution.tries + 1);
         self.schedule.put_back(position);
     }
 
@@ -293,7 +305,7 @@ impl Conductor {
                     let execution = &mut self.executions[position];
                     execution.status = ExecutionStatus::Running;
                     if execution.started_at.is_none() {
-                        execution.started_at = Some(self.shared.clock.now());
+                        execution.started_at = Some(turn.now);
                         self.event(turn, What::Start { position });
                     }
                     turn.starts.push(job);
@@ -308,8 +320,7 @@ impl Conductor {
             let scripts = self.operation.scripts.len();
             let statuses: Vec<_> = self.executions.iter().map(|one| one.status).collect();
             let status = final_status(statuses.chunks(scripts));
-            let now = self.shared.clock.now();
-            let duration = now - self.operation.started_at.unwrap_or(now);
+            let duration = turn.now - self.operation.started_at.unwrap_or(turn.now);
             let tally = Tally::of(statuses);
             self.event(turn, What::End { status, tally, duration });
             turn.end = Some(status);
@@ -319,8 +330,7 @@ impl Conductor {
     /// Writes the turn; false when that is impossible and the server stops. Until then a full
     /// disk makes everybody wait, but nothing is lost.
     fn commit(&mut self, turn: &Turn) -> bool {
-        let id = self.operation.id;
-        let now = self.shared.clock.now();
+        let (id, now) = (self.operation.id, turn.now);
         self.operation.started_at.get_or_insert(now);
         loop {
             let written = self.shared.store.write(|tx| {

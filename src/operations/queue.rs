@@ -189,18 +189,15 @@ impl Operations {
     /// # Errors
     /// There is none with that number, or it has ended.
     pub fn request_stop(&self, id: Id) -> Result<()> {
+        let status = self.get(id)?.status;
         let live = lock(&self.shared.live).get(&id).cloned();
-        let Some(live) = live else {
-            return match self.shared.store.read(|db| store::status(db, id))? {
-                Some(_) => Err(Error::Finished { id: id.to_string() }),
-                None => self.get(id).map(|_| ()),
-            };
+        let Some(live) = live.filter(|_| !status.is_final()) else {
+            return Err(Error::Finished { id: id.to_string() });
         };
         live.control.stop();
         // One that has never begun ends here and now; after a restart there may be runs to stop,
         // which its conductor does when it has its turn.
-        let begun = self.get(id)?.status != Status::Queued;
-        if begun || live.taken.swap(true, Ordering::SeqCst) {
+        if status != Status::Queued || live.taken.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
         self.shared.end_unrun(&live)

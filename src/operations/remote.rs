@@ -1,21 +1,47 @@
 //! The programs that run on the targets, and what they say. One bash file each in `remote/`.
 
 use super::worker::Job;
-use crate::ssh::program::Program;
+use crate::ssh::program::{Program, nonce};
+
+/// Makes ready for a script of which at most `limit` bytes are kept per stream; its input ends with
+/// that of `start`, which may come later.
+pub(super) fn prepare(limit: usize) -> Program {
+    // One block more than is kept: whoever follows sees that something was cut.
+    let blocks = limit.div_ceil(1024) + 1;
+    Program::new(include_str!("remote/prepare.sh"))
+        .set("slot", &format!("slot-{}", nonce()))
+        .set("blocks", &blocks.to_string())
+}
 
 /// Starts the script and passes its output on; its input ends with the script's text.
-pub(super) fn run(job: &Job) -> Program {
+pub(super) fn start(job: &Job) -> Program {
     let (file, id) = job.client.clone().unwrap_or_default();
-    // One block more than is kept: whoever follows sees that something was cut.
-    let blocks = job.limit.div_ceil(1024) + 1;
-    Program::new(include_str!("remote/run.sh"))
+    Program::new(include_str!("remote/start.sh"))
         .set("id", &job.run_id)
         .set("length", &job.text.len().to_string())
         .set("whole", if job.text.contains(&0) { "1" } else { "" })
-        .set("blocks", &blocks.to_string())
         .set("client_file", &file)
         .set("client_id", &id)
+        .set("switches", &switches(&job.text))
         .arguments(&job.flags)
+}
+
+/// The switches of bash in a script's first line, such as `-eu`: a script that counts on them must
+/// not run without.
+fn switches(text: &[u8]) -> String {
+    let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = String::from_utf8_lossy(line);
+    let words = line.split_ascii_whitespace().skip_while(|word| !word.ends_with("bash")).skip(1);
+    let mut switches: Vec<&str> = Vec::new();
+    for word in words {
+        let plain = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-+_".contains(&byte));
+        let value = switches.last().is_some_and(|last| last.ends_with(['o', 'O']));
+        if !plain || !(value || (word.starts_with(['-', '+']) && word.len() > 1)) {
+            break;
+        }
+        switches.push(word);
+    }
+    switches.join(" ")
 }
 
 /// Says how the run stands and prints its output from the given bytes on.
@@ -86,6 +112,20 @@ fn refusal(words: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn switches_are_taken_from_the_first_line() {
+        for (line, expected) in [
+            ("#!/bin/bash", ""),
+            ("#!/bin/bash -eu", "-eu"),
+            ("#! /usr/bin/env -S bash -e -o pipefail +B", "-e -o pipefail +B"),
+            ("#!/bin/bash -e $(x) -u", "-e"),
+            ("#!/bin/bash other -e", ""),
+            ("#!/bin/bash -", ""),
+        ] {
+            assert_eq!(switches(format!("{line}\ntrue -x\n").as_bytes()), expected, "{line}");
+        }
+    }
 
     #[test]
     fn each_word_of_the_programs_is_understood() {

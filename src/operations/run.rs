@@ -39,6 +39,12 @@ enum Why {
     Time,
 }
 
+/// Whether a script was started; then what it came to, or none when it is to be followed.
+enum Started {
+    Yes(Option<End>),
+    No,
+}
+
 /// What one connection to the run brought.
 enum Reading {
     /// The command ended, after saying this.
@@ -96,8 +102,14 @@ impl<'a> Run<'a> {
 
     /// None when the connection was lost after the script may have started.
     fn start(&mut self) -> Option<End> {
-        let program = remote::run(self.job);
+        let program = remote::start(self.job);
         let input = program.input(&self.job.text);
+        if let Some(line) = self.dial.dial_prepared(&self.job.target)
+            && let Started::Yes(end) = self.start_prepared(line, &program, &input)
+        {
+            return end;
+        }
+        let input = remote::prepare(self.job.limit).input(&input);
         for attempt in 1.. {
             let mut line = match self.dial.dial(&self.job.target, &self.control.latch) {
                 Ok(line) => line,
@@ -115,6 +127,26 @@ impl<'a> Run<'a> {
         None
     }
 
+    /// On a warm connection where everything is ready, unless it has died in its sleep.
+    fn start_prepared(
+        &mut self,
+        mut line: Box<dyn Line>,
+        program: &Program,
+        input: &[u8],
+    ) -> Started {
+        self.deadline = Instant::now() + self.job.timeout;
+        match line.send(input) {
+            Ok(()) => {}
+            Err(failure) if failure.may_have_started() => return Started::Yes(None),
+            Err(_) => return Started::No,
+        }
+        match self.read(line.as_mut(), program) {
+            // It ended without a word, so it has not started anything.
+            Reading::Ended(None, ..) if self.stopping.is_none() => Started::No,
+            reading => Started::Yes(self.concluded(reading)),
+        }
+    }
+
     fn not_reached(&self, failure: Failure) -> End {
         match failure.kind {
             Kind::Stopped if self.control.is_leaving() => End::Left,
@@ -125,7 +157,13 @@ impl<'a> Run<'a> {
 
     /// The command for starting the script was accepted.
     fn started(&mut self, line: &mut dyn Line, program: &Program) -> Option<End> {
-        match self.read(line, program) {
+        let reading = self.read(line, program);
+        self.concluded(reading)
+    }
+
+    /// What a start that was accepted came to; none when the run is to be followed.
+    fn concluded(&self, reading: Reading) -> Option<End> {
+        match reading {
             Reading::Left => Some(End::Left),
             Reading::Cut(_) => None,
             Reading::Ended(Some(Says::Running), Exit::Code(code), _) => Some(self.ended(code)),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 pub(super) use events::{append, events, kept, last_event, outputs};
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, Row, Transaction, params};
 
 use super::worker::Outcome;
 use super::{ExecutionStatus, Id, Operation, Status, Tally};
@@ -380,13 +380,4 @@ fn json(value: &impl serde::Serialize) -> Result<String> {
 
 fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|_| strange("JSON", text))
-}
-
-/// The status of an operation, when there is one.
-pub(super) fn status(db: &Connection, id: Id) -> Result<Option<Status>> {
-    let word: Option<String> = db
-        .prepare_cached("SELECT status FROM operations WHERE id = ?1")?
-        .query_row([id.0], |row| row.get(0))
-        .optional()?;
-    word.map(|word| Status::parse(&word).ok_or_else(|| strange("status", &word))).transpose()
 }

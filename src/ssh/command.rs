@@ -1,5 +1,4 @@
-//! A command on a channel: started with its input behind it in the same breath, fed, read, and
-//! closed when it has ended.
+//! A command on a channel: started, fed with its input, read, and closed when it has ended.
 
 use std::io::{ErrorKind, Read, Write};
 
@@ -43,9 +42,10 @@ impl Command {
         }
     }
 
-    /// Says what comes to standard input.
+    /// Says what comes to standard input, after what came there already.
     pub(super) fn set_input(&mut self, input: &[u8]) {
         self.input = input.to_vec();
+        self.sent = 0;
     }
 
     /// Has end of file follow the input.
@@ -67,8 +67,9 @@ impl Command {
         self.is_started() && self.sent >= self.input.len()
     }
 
-    /// Asks the server to start the command, and sends what fits of its input without waiting for
-    /// the answer. To be repeated after waiting until the server has confirmed it.
+    /// Asks the server to start the command, and sends what it takes of the input. To be repeated
+    /// after waiting until the server has confirmed it. OpenSSH takes no input before that, other
+    /// servers may; end of file is always taken.
     pub(super) fn begin(
         &mut self,
         command: &str,
@@ -79,25 +80,29 @@ impl Command {
                 return Ok(());
             }
             self.start = Start::Asked;
-            if self.request(command)? || session.is_sending() {
-                return Ok(());
-            }
+            self.request(command)?;
         }
-        self.feed(session)?;
-        // Last: whatever sending took in of the answer is seen here.
-        self.request(command)?;
+        // A request that is only half sent must be whole before anything follows it.
+        if !session.is_sending() {
+            self.feed(session)?;
+        }
+        // Again, as sending takes in what has arrived, maybe the answer.
+        if !self.is_confirmed() {
+            self.request(command)?;
+        }
+        if self.is_confirmed() {
+            self.feed(session)?;
+        }
         Ok(())
     }
 
-    fn request(&mut self, command: &str) -> Result<bool, ssh2::Error> {
+    fn request(&mut self, command: &str) -> Result<(), ssh2::Error> {
         match self.channel.exec(command) {
-            Ok(()) => {
-                self.start = Start::Confirmed;
-                Ok(true)
-            }
-            Err(error) if number(&error) == code::EAGAIN => Ok(false),
-            Err(error) => Err(error),
+            Ok(()) => self.start = Start::Confirmed,
+            Err(error) if number(&error) == code::EAGAIN => {}
+            Err(error) => return Err(error),
         }
+        Ok(())
     }
 
     /// Sends what fits of the input, and its end. Whether it waits for room in the socket.
@@ -123,6 +128,7 @@ impl Command {
                 Err(_) => return Err(last_error(session)),
             }
         }
+        (self.input, self.sent) = (Vec::new(), 0);
         if self.end_input && !self.input_ended {
             if !session.writable() {
                 return Ok(true);
@@ -160,9 +166,13 @@ impl Command {
         Ok(None)
     }
 
-    /// Whether libssh2 holds output that was taken in while something else was read.
-    pub(super) fn has_more(&self) -> bool {
+    /// Whether there is something to do of which the socket will not tell, because it was taken in
+    /// while something else was read: output, or a wider window for the input if the socket has
+    /// room for it.
+    pub(super) fn has_more(&self, room: bool) -> bool {
+        let waits = room && self.is_confirmed() && self.sent < self.input.len();
         self.channel.read_window().available > 0
+            || (waits && self.channel.write_window().remaining > 0)
     }
 
     /// Whether all output was read, and the server says that there will be no more.

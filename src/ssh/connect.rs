@@ -227,7 +227,11 @@ impl Connector {
             code::FILE | code::KEYFILE_AUTH_FAILED | code::METHOD_NONE => fail(
                 target,
                 Kind::KeyFile,
-                format!("the private key {key:?} cannot be used: {}", said_by(&trouble)),
+                format!(
+                    "the private key {key:?} cannot be used: {}\nLinkOps takes the private keys of \
+                     ssh-keygen, without a passphrase",
+                    said_by(&trouble)
+                ),
             ),
             _ => self.explain(target, "authentication", trouble),
         }
@@ -278,7 +282,7 @@ pub(super) fn request_channel(ssh: &mut ssh2::Session) -> Result<Channel, ssh2::
 
 /// Whether the server answered, and said no.
 pub(super) fn is_refused_channel(trouble: &Trouble) -> bool {
-    matches!(trouble.code(), code::CHANNEL_FAILURE | code::REQUEST_DENIED)
+    matches!(trouble.code(), code::CHANNEL_FAILURE | code::CHANNEL_REQUEST_DENIED)
 }
 
 /// The failure for it.

@@ -36,7 +36,7 @@ pub enum Kind {
     HostKeyChanged,
     /// The host's key is not known, and the policy is strict.
     HostKeyUnknown,
-    /// The host's key is marked as revoked, or the file of known keys is not usable.
+    /// The host's key is marked as revoked.
     HostKeyRevoked,
     /// The file of known host keys cannot be read or written.
     KnownHosts,

@@ -25,8 +25,8 @@ pub(super) struct Jumps {
 #[derive(Debug, Default)]
 struct Entries {
     by_target: HashMap<Target, Entry>,
-    /// Pumps that were replaced and are about to end.
-    replaced: Vec<Handle>,
+    /// Those whose key file has changed: what runs over them goes on, and nothing new begins.
+    replaced: Vec<Entry>,
     closed: bool,
 }
 
@@ -156,36 +156,32 @@ impl Jumps {
         }
         let pump = Pump::new(session, Arc::clone(&desk), rung, idle_time);
         let thread = spawn(format!("ssh-jump-{}", via.name), move || pump.run())?;
-        if let Some(old) = entries.by_target.insert(via.clone(), Entry { desk, stamps, thread }) {
-            // With another key in its file, what runs over the old session may still end there,
-            // and nothing new begins: it ends when it is unused.
-            entries.replaced.push(old.thread);
-        }
-        let (ended, running) = entries.replaced.drain(..).partition(Handle::is_finished);
-        entries.replaced = running;
-        drop(entries);
-        Vec::into_iter(ended).for_each(Handle::join);
+        let old = entries.by_target.insert(via.clone(), Entry { desk, stamps, thread });
+        entries.replaced.extend(old);
         Ok(())
     }
 
     /// How many jump sessions there are; forgets those that have ended.
     pub(super) fn count(&self) -> usize {
         let mut entries = lock(&self.entries);
-        let ended = |_: &Target, entry: &mut Entry| entry.thread.is_finished();
-        entries.by_target.extract_if(ended).for_each(|(_, entry)| entry.thread.join());
-        entries.by_target.len()
+        let Entries { by_target, replaced, .. } = &mut *entries;
+        let ended = by_target.extract_if(|_, entry| entry.thread.is_finished());
+        ended.for_each(|(_, entry)| entry.thread.join());
+        let ended = replaced.extract_if(.., |entry| entry.thread.is_finished());
+        ended.for_each(|entry| entry.thread.join());
+        by_target.len() + replaced.len()
     }
 
     /// Ends all of them, and waits for their threads until the deadline.
     pub(super) fn close(&self, deadline: Instant) {
         let mut entries = lock(&self.entries);
         entries.closed = true;
-        let current: Vec<_> = entries.by_target.drain().map(|(_, entry)| entry).collect();
-        let replaced = std::mem::take(&mut entries.replaced);
+        let mut all = std::mem::take(&mut entries.replaced);
+        all.extend(entries.by_target.drain().map(|(_, entry)| entry));
         drop(entries);
-        current.iter().for_each(|entry| entry.desk.close());
-        for thread in current.into_iter().map(|entry| entry.thread).chain(replaced) {
-            if let Err(thread) = thread.join_until(deadline) {
+        all.iter().for_each(|entry| entry.desk.close());
+        for entry in all {
+            if let Err(thread) = entry.thread.join_until(deadline) {
                 log::warn!(task = thread.name(); "the thread did not end in time");
             }
         }

@@ -18,6 +18,9 @@ const PIECE: usize = 64 * 1024;
 /// How much is kept of what the command beside writes, in bytes.
 const BESIDE: usize = 64 * 1024;
 
+/// The longest command, in bytes: it travels in one packet.
+const MAX_COMMAND: usize = 32 * 1024;
+
 /// How long two commands that both wait for the end of their channel are left alone at most:
 /// reading for one can take in the end of the other, and nothing tells.
 const BOTH_ENDING: std::time::Duration = std::time::Duration::from_millis(10);
@@ -48,14 +51,14 @@ impl PoolLine {
         target: Arc<Target>,
         stamps: Vec<super::key_file::Stamp>,
         session: Session,
-        channel: ssh2::Channel,
+        main: Command,
     ) -> PoolLine {
         PoolLine {
             target,
             pool,
             session: Some(session),
             stamps,
-            main: Some(Command::new(channel)),
+            main: Some(main),
             beside: None,
             spoilt: false,
             input_sent: false,
@@ -63,48 +66,41 @@ impl PoolLine {
         }
     }
 
-    /// One look at everything: the first thing that has happened, or whether there is something
-    /// to send for which the socket has no room.
+    /// One look at everything. Returns after each piece, so that a flood cannot keep the caller
+    /// from looking at the latch and the clock.
     fn turn(&mut self) -> Result<Turn, Trouble> {
         let session = session_of(&mut self.session)?;
         let mut wants_room = false;
-        loop {
-            if let Some(main) = &mut self.main {
-                wants_room |= main.feed(session).map_err(Trouble::Ssh)?;
-                self.input_sent = main.may_have_started();
-                self.buffer.resize(PIECE, 0);
-                if let Some((stream, read)) =
-                    main.read(&mut self.buffer, session).map_err(Trouble::Ssh)?
-                {
-                    let data = self.buffer[..read].to_vec();
-                    return Ok(Turn::Event(Event::Output { stream, data }));
-                }
-            }
-            if let Some(beside) = &mut self.beside {
-                wants_room |= beside.command.feed(session).map_err(Trouble::Ssh)?;
-                if beside.read(&mut self.buffer, session)? {
-                    continue;
-                }
-                if let Some(exit) = beside.command.exit().map_err(Trouble::Ssh)? {
-                    let output = std::mem::take(&mut beside.output);
-                    self.end_beside();
-                    return Ok(Turn::Event(Event::Beside { exit, output }));
-                }
-            }
-            if let Some(main) = &mut self.main {
-                // What was read for the command beside may have taken in more of ours.
-                if main.has_more() {
-                    continue;
-                }
-                if let Some(exit) = main.exit().map_err(Trouble::Ssh)? {
-                    self.end_main();
-                    return Ok(Turn::Event(Event::End(exit)));
-                }
-            }
-            if !self.beside.as_ref().is_some_and(|beside| beside.command.has_more()) {
-                return Ok(Turn::Nothing { wants_room });
+        self.buffer.resize(PIECE, 0);
+        if let Some(main) = &mut self.main {
+            wants_room |= main.feed(session).map_err(Trouble::Ssh)?;
+            self.input_sent = main.may_have_started();
+            let read = main.read(&mut self.buffer, session).map_err(Trouble::Ssh)?;
+            if let Some((stream, read)) = read {
+                let data = self.buffer[..read].to_vec();
+                return Ok(Turn::Event(Event::Output { stream, data }));
             }
         }
+        if let Some(beside) = &mut self.beside {
+            wants_room |= beside.command.feed(session).map_err(Trouble::Ssh)?;
+            if beside.read(&mut self.buffer, session)? {
+                return Ok(Turn::More);
+            }
+            if let Some(exit) = beside.command.exit().map_err(Trouble::Ssh)? {
+                let output = std::mem::take(&mut beside.output);
+                self.end_beside();
+                return Ok(Turn::Event(Event::Beside { exit, output }));
+            }
+        }
+        if let Some(main) = &mut self.main
+            && let Some(exit) = main.exit().map_err(Trouble::Ssh)?
+        {
+            self.end_main();
+            return Ok(Turn::Event(Event::End(exit)));
+        }
+        let beside = self.beside.as_ref().map(|beside| &beside.command);
+        let more = self.main.iter().chain(beside).any(|one| one.has_more(!wants_room));
+        Ok(if more { Turn::More } else { Turn::Nothing { wants_room } })
     }
 
     fn end_main(&mut self) {
@@ -159,20 +155,37 @@ impl PoolLine {
         Failure { input_sent, ..Failure::new(&self.target.name, kind, message) }
     }
 
+    /// What libssh2 cannot send.
+    fn check(&self, command: &str) -> Result<(), Failure> {
+        if command.contains('\0') {
+            return Err(self.misuse("a command cannot hold a NUL byte"));
+        }
+        if command.len() > MAX_COMMAND {
+            let text = "a command cannot be longer than 32 KiB\nsend what is long as its input";
+            return Err(self.misuse(text));
+        }
+        Ok(())
+    }
+
     fn misuse(&self, message: &str) -> Failure {
         Failure::new(&self.target.name, Kind::Channel, message)
     }
 }
 
+/// What a look found.
 enum Turn {
     Event(Event),
-    Nothing { wants_room: bool },
+    /// Look again at once.
+    More,
+    /// Wait; also for room in the socket, if something is to be sent.
+    Nothing {
+        wants_room: bool,
+    },
 }
 
 impl Beside {
     /// Reads on and keeps the beginning. Whether there was something.
-    fn read(&mut self, buffer: &mut Vec<u8>, session: &mut Session) -> Result<bool, Trouble> {
-        buffer.resize(PIECE, 0);
+    fn read(&mut self, buffer: &mut [u8], session: &mut Session) -> Result<bool, Trouble> {
         let Some((_, read)) = self.command.read(buffer, session).map_err(Trouble::Ssh)? else {
             return Ok(false);
         };
@@ -192,9 +205,7 @@ impl Line for PoolLine {
     }
 
     fn exec(&mut self, command: &str, input: &[u8], deadline: Instant) -> Result<(), Failure> {
-        if command.contains('\0') {
-            return Err(self.misuse("a command cannot hold a NUL byte"));
-        }
+        self.check(command)?;
         let (Some(main), Some(session)) = (&mut self.main, &mut self.session) else {
             return Err(self.misuse("this line has had its command"));
         };
@@ -226,6 +237,7 @@ impl Line for PoolLine {
             }
             let wants_room = match self.turn() {
                 Ok(Turn::Event(event)) => return Ok(event),
+                Ok(Turn::More) => continue,
                 Ok(Turn::Nothing { wants_room }) => wants_room,
                 Err(trouble) => return Err(self.failure(&trouble, self.input_sent)),
             };
@@ -237,9 +249,7 @@ impl Line for PoolLine {
     }
 
     fn beside(&mut self, command: &str, input: &[u8], deadline: Instant) -> Result<(), Failure> {
-        if command.contains('\0') {
-            return Err(self.misuse("a command cannot hold a NUL byte"));
-        }
+        self.check(command)?;
         if self.beside.is_some() {
             return Err(self.misuse("this line has a command beside already"));
         }
@@ -263,6 +273,48 @@ impl Line for PoolLine {
             }
             failure
         })
+    }
+
+    fn prepare(&mut self, command: &str, input: &[u8], deadline: Instant) -> Result<(), Failure> {
+        if command.contains('\0') {
+            return Err(self.misuse("a command cannot hold a NUL byte"));
+        }
+        if self.main.is_some() || self.spoilt {
+            return Err(self.misuse("this line is in use"));
+        }
+        let Some(session) = self.session.as_mut().filter(|session| session.ready.is_none()) else {
+            return Ok(());
+        };
+        let channel = match session.drive(None, deadline, request_channel) {
+            Ok(channel) => channel,
+            Err(trouble) => return Err(self.failure(&trouble, false)),
+        };
+        let mut ready = Command::new(channel);
+        ready.set_input(input);
+        let mut started = PoolLine::start(session, &mut ready, command, deadline);
+        while started.is_ok() && !ready.may_have_started() {
+            // The window opens with the command; what comes in says so.
+            started = match session.wait(false, None, deadline) {
+                Woken::TimedOut => Err(Trouble::TimedOut),
+                _ => ready.feed(session).map(|_| ()).map_err(Trouble::Ssh),
+            };
+        }
+        session.ready = Some(ready);
+        started.map_err(|trouble| {
+            // A command that is half prepared is of no use to anybody, nor is its session.
+            self.spoilt = true;
+            self.failure(&trouble, false)
+        })
+    }
+
+    fn send(&mut self, input: &[u8]) -> Result<(), Failure> {
+        let (Some(main), Some(session)) = (&mut self.main, &mut self.session) else {
+            return Err(self.misuse("no command is running on this line"));
+        };
+        main.set_input(input);
+        let fed = main.feed(session);
+        self.input_sent = main.may_have_started();
+        fed.map(|_| ()).map_err(|error| self.failure(&Trouble::Ssh(error), self.input_sent))
     }
 
     fn end_input(&mut self) -> Result<(), Failure> {

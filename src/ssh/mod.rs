@@ -81,6 +81,11 @@ pub trait Dial: Send + Sync {
     /// The target cannot be reached, is not the machine that is known, or does not let us in;
     /// [`Kind::Stopped`] as soon as `stop` is set. Nothing has been started on the target.
     fn dial(&self, target: &Target, stop: &Latch) -> Result<Box<dyn Line>, Failure>;
+
+    /// A line over a warm connection that has a prepared command, which is the line's main
+    /// command from here on: [`Line::send`] gives it its input. None when there is no such
+    /// connection. Costs no round trip; a connection that died in its sleep shows at `send`.
+    fn dial_prepared(&self, target: &Target) -> Option<Box<dyn Line>>;
 }
 
 /// One connection in the hands of one owner, for one main command.
@@ -111,6 +116,20 @@ pub trait Line: Send {
     /// # Errors
     /// As for [`Line::exec`].
     fn beside(&mut self, command: &str, input: &[u8], deadline: Instant) -> Result<(), Failure>;
+
+    /// Starts a command ahead of its use, once the main command has ended: the connection keeps
+    /// it, waiting for more of its standard input than `input`, for [`Dial::dial_prepared`]. When
+    /// the connection ends unused it sees end of file. At most one per connection is kept.
+    ///
+    /// # Errors
+    /// As for [`Line::exec`].
+    fn prepare(&mut self, command: &str, input: &[u8], deadline: Instant) -> Result<(), Failure>;
+
+    /// Gives the prepared command of a line from [`Dial::dial_prepared`] its input.
+    ///
+    /// # Errors
+    /// The connection died: see [`Failure::may_have_started`].
+    fn send(&mut self, input: &[u8]) -> Result<(), Failure>;
 
     /// The target's name, for failures.
     fn name(&self) -> &str;

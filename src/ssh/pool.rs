@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::connect::{Connector, open_channel, stopped};
+use super::command::Command;
+use super::connect::{Connector, is_refused_channel, open_channel, stopped};
 use super::key_file::{self, Stamp};
 use super::line::PoolLine;
 use super::session::{Session, Trouble};
@@ -110,10 +111,18 @@ impl Dial for Pool {
         if shared.closing.is_set() || stop.is_set() {
             return Err(stopped(target));
         }
-        while let Some(Idle { mut session, target, .. }) = shared.check_out(target, &stamps) {
-            match open_channel(&mut session, stop, Instant::now() + WARM_ANSWER) {
+        while let Some(one) = shared.check_out(target, &stamps, |_| true) {
+            let Idle { mut session, target, .. } = one;
+            let deadline = Instant::now() + WARM_ANSWER;
+            let channel = open_channel(&mut session, stop, deadline).or_else(|trouble| {
+                // With MaxSessions 1 the last command's place is free a moment after its end.
+                let again = is_refused_channel(&trouble);
+                if again { open_channel(&mut session, stop, deadline) } else { Err(trouble) }
+            });
+            match channel {
                 Ok(channel) => {
-                    return Ok(shared.line(target, stamps, session, channel));
+                    let main = Command::new(channel);
+                    return Ok(shared.line(target, stamps, session, main));
                 }
                 Err(Trouble::Stopped) => return Err(stopped(&target)),
                 // It died in its sleep; nothing was started on it.
@@ -123,7 +132,17 @@ impl Dial for Pool {
             }
         }
         let (session, channel) = shared.connector.connect(target, stop)?;
-        Ok(shared.line(Arc::new(target.clone()), stamps, session, channel))
+        let main = Command::new(channel);
+        Ok(shared.line(Arc::new(target.clone()), stamps, session, main))
+    }
+
+    fn dial_prepared(&self, target: &Target) -> Option<Box<dyn Line>> {
+        let shared = &self.shared;
+        let stamps = key_file::stamps(target).ok()?; // said by `dial`
+        let one = shared.check_out(target, &stamps, |session| session.ready.is_some())?;
+        let Idle { mut session, target, .. } = one;
+        let main = session.ready.take()?;
+        Some(shared.line(target, stamps, session, main))
     }
 }
 
@@ -133,17 +152,23 @@ impl Shared {
         target: Arc<Target>,
         stamps: Vec<Stamp>,
         session: Session,
-        channel: ssh2::Channel,
+        main: Command,
     ) -> Box<dyn Line> {
         self.busy.fetch_add(1, Ordering::SeqCst);
-        Box::new(PoolLine::new(Arc::clone(self), target, stamps, session, channel))
+        Box::new(PoolLine::new(Arc::clone(self), target, stamps, session, main))
     }
 
-    /// The session to the target that was used last and lives, if there is one.
-    fn check_out(&self, target: &Target, stamps: &[Stamp]) -> Option<Idle> {
+    /// The session to the target that was used last, suits and lives, if there is one.
+    fn check_out(
+        &self,
+        target: &Target,
+        stamps: &[Stamp],
+        suits: fn(&Session) -> bool,
+    ) -> Option<Idle> {
         loop {
             let mut idle = lock(&self.idle);
-            let found = idle.iter().rposition(|one| *one.target == *target)?;
+            let found =
+                idle.iter().rposition(|one| *one.target == *target && suits(&one.session))?;
             let one = idle.remove(found)?;
             drop(idle);
             if one.stamps == stamps && one.session.is_open() {
@@ -166,13 +191,12 @@ impl Shared {
         self.busy.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Puts a session among the idle ones, in its place by age, and closes what is too much.
+    /// Puts a session behind the idle ones, and closes what is too much.
     fn put(&self, one: Idle) {
         let mut idle = lock(&self.idle);
-        let place = idle.partition_point(|other| other.since <= one.since);
-        idle.insert(place, one);
-        let excess = idle.len().saturating_sub(self.connector.settings.max_idle);
-        let excess = if self.closing.is_set() { idle.len() } else { excess };
+        idle.push_back(one);
+        let most = if self.closing.is_set() { 0 } else { self.connector.settings.max_idle };
+        let excess = idle.len().saturating_sub(most);
         let closed: Vec<_> = idle.drain(..excess).collect();
         drop(idle);
         drop(closed); // outside the lock
@@ -184,18 +208,16 @@ impl Shared {
         // Short-lived sessions are looked after in time, and long-lived ones no more than asked.
         let round = settings.keepalive.min(settings.idle_time).max(Duration::from_millis(10));
         while !self.closing.wait(round) {
-            let mut index = 0;
-            while let Some(mut one) = self.take(index) {
-                if one.session.is_open() && one.since.elapsed() < settings.idle_time {
-                    one.session.keep_alive();
-                    self.put(one);
-                    index += 1;
-                }
-            }
+            // Nothing here waits, so that the lock is held for microseconds per session.
+            let mut idle = lock(&self.idle);
+            let (live, ended): (VecDeque<_>, VecDeque<_>) = idle
+                .drain(..)
+                .partition(|one| one.session.is_open() && one.since.elapsed() < settings.idle_time);
+            *idle = live;
+            idle.iter_mut().for_each(|one| one.session.keep_alive());
+            drop(idle);
+            drop(ended);
+            self.connector.jumps.count(); // forgets those that have ended
         }
-    }
-
-    fn take(&self, index: usize) -> Option<Idle> {
-        lock(&self.idle).remove(index)
     }
 }

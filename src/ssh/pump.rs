@@ -90,7 +90,7 @@ impl Pump {
             // Last, as reading for a pipe may take in the answer to it; what it takes in for a
             // pipe, `has_more` sees.
             moved |= self.open_next()?;
-            if !moved && !self.pipes.iter().any(Pipe::has_more) {
+            if !moved && !self.pipes.iter().any(|pipe| pipe.has_more(!self.wants_room)) {
                 return self.end_if_unused();
             }
         }
@@ -298,11 +298,13 @@ impl Pipe {
         (self.inward, self.outward) = (Vec::new(), Vec::new());
     }
 
-    /// Whether libssh2 holds something that an own turn would move.
-    fn has_more(&self) -> bool {
-        !self.closing
-            && self.inward.is_empty()
-            && (self.channel.read_window().available > 0 || self.channel.eof())
+    /// Whether there is something to do of which the socket will not tell, because it was taken in
+    /// while another pipe was read: data, its end, or a wider window if the socket has room.
+    fn has_more(&self, room: bool) -> bool {
+        let inward = self.inward.is_empty()
+            && (self.channel.read_window().available > 0 || self.channel.eof());
+        let outward = room && !self.outward.is_empty() && self.channel.write_window().remaining > 0;
+        !self.closing && (inward || outward)
     }
 
     /// Whether a turn of this pipe would read the session's socket.

@@ -18,6 +18,7 @@ use rustix::net::{
 };
 use ssh2::{BlockDirections, ErrorCode};
 
+use super::command::Command;
 use super::wait::{Woken, ready, wait};
 use crate::threads::Latch;
 
@@ -39,7 +40,7 @@ pub(super) mod code {
     pub(crate) const AUTHENTICATION_FAILED: i32 = -18;
     pub(crate) const PUBLICKEY_UNVERIFIED: i32 = -19;
     pub(crate) const CHANNEL_FAILURE: i32 = -21;
-    pub(crate) const REQUEST_DENIED: i32 = -22;
+    pub(crate) const CHANNEL_REQUEST_DENIED: i32 = -22;
     pub(crate) const CHANNEL_UNKNOWN: i32 = -23;
     pub(crate) const CHANNEL_CLOSED: i32 = -26;
     pub(crate) const CHANNEL_EOF_SENT: i32 = -27;
@@ -50,6 +51,8 @@ pub(super) mod code {
 
 /// One connection.
 pub(super) struct Session {
+    /// A command that was started ahead of its use. Before `ssh`, so that it goes first.
+    pub(super) ready: Option<Command>,
     ssh: ssh2::Session,
     socket: Arc<OwnedFd>,
     tcp: bool,
@@ -136,7 +139,7 @@ impl Session {
         // No answer is wanted, as nobody reads it while the session is idle. Whole seconds.
         ssh.set_keepalive(false, u32::try_from(keepalive.as_secs().max(1)).unwrap_or(u32::MAX));
         let next_keepalive = Instant::now() + keepalive;
-        Ok(Session { ssh, socket, tcp, keepalive, next_keepalive })
+        Ok(Session { ready: None, ssh, socket, tcp, keepalive, next_keepalive })
     }
 
     /// The session for libssh2's calls.

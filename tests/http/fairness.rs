@@ -21,7 +21,7 @@ fn all_of_many_connections_opened_at_once_are_answered() {
 #[test]
 fn silent_connections_hold_no_worker() {
     let server = echo(Settings { workers: 1, ..settings() });
-    let mut clients: Vec<Client> = (0..200).map(|_| Client::new(&server)).collect();
+    let mut clients: Vec<Client> = (0..100).map(|_| Client::new(&server)).collect();
     for client in &mut clients {
         assert_eq!(client.ask(GET).status, 200);
     }

@@ -129,7 +129,7 @@ fn a_crowd_over_the_cap_costs_little() {
     let server = echo(Settings { max_connections: 1, ..settings() });
     let mut kept = Client::new(&server);
     assert_eq!(kept.ask(GET).status, 200);
-    let _crowd: Vec<Client> = (0..300).map(|_| Client::new(&server)).collect();
+    let _crowd: Vec<Client> = (0..150).map(|_| Client::new(&server)).collect();
     assert_eq!(kept.ask(GET).status, 200);
     // 64 are told so, and the others only closed.
     assert!(server.figures().connections <= 1 + 64);
@@ -186,4 +186,19 @@ fn bodies_in_the_works_count_and_make_no_room() {
     assert_eq!(Client::new(&server).ask(&post).status, 503);
     stop.set();
     assert_eq!(first.reply().status, 204);
+}
+
+#[test]
+fn no_setting_of_time_stops_the_server() {
+    let all = |time| Settings {
+        head_timeout: time,
+        request_timeout: time,
+        write_timeout: time,
+        idle_timeout: time,
+        ..settings()
+    };
+    assert_eq!(Client::new(&echo(all(Duration::MAX))).ask(GET).status, 200);
+    let server = echo(all(Duration::ZERO));
+    assert!(Client::new(&server).is_closed());
+    server.stop(deadline());
 }

@@ -20,6 +20,7 @@ const GET: &[u8] = b"GET /hello HTTP/1.1\r\nHost: box\r\n\r\n";
 
 /// Settings for a free port.
 fn settings() -> Settings {
+    crate::support::use_all_descriptors();
     Settings { address: SocketAddr::from(([127, 0, 0, 1], 0)), ..Settings::default() }
 }
 

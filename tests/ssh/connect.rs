@@ -5,11 +5,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use linkops::ssh::{Dial, Event, Exit, Kind, Pool};
+use linkops::ssh::{Dial, Event, Exit, Kind, Pool, Target};
 use linkops::threads::{Latch, spawn};
 
 use super::{Lab, run_on, settings};
-use crate::support::sshd::{Cuttable, Options, Silent, patience, stranger_key};
+use crate::support::network::{Cuttable, Silent};
+use crate::support::sshd::{Options, Sshd, patience, stranger_key};
 use crate::support::wait_until;
 
 #[test]
@@ -36,6 +37,15 @@ fn a_stranger_is_not_let_in_and_not_tried_again() {
     assert_eq!(lab.sshd.logged("Connection from"), 1);
 }
 
+#[test]
+fn a_server_with_other_algorithms_is_not_tried_again() {
+    let config = "KexAlgorithms sntrup761x25519-sha512@openssh.com".to_owned();
+    let lab = Lab::with(Options { config, addresses: 1 }, |_| {});
+    let failure = lab.run("true").unwrap_err();
+    assert_eq!(failure.kind, Kind::Algorithms, "{failure}");
+    assert_eq!(lab.sshd.logged("Connection from"), 1);
+}
+
 /// R10.3: also where a warm session is open.
 #[test]
 fn a_key_that_others_can_read_is_refused_from_then_on() {
@@ -54,6 +64,7 @@ fn a_broken_key_is_said_to_be_one() {
     fs::write(lab.sshd.key(), text.replace("b3BlbnNza", "c3BlbnNza")).unwrap();
     let failure = lab.run("true").unwrap_err();
     assert_eq!(failure.kind, Kind::KeyFile, "{failure}");
+    assert!(failure.message.contains("ssh-keygen"), "{failure}");
 }
 
 #[test]
@@ -121,6 +132,20 @@ fn the_latch_interrupts_a_dial() {
 }
 
 #[test]
+fn the_latch_interrupts_a_wait_that_has_begun() {
+    let lab = Lab::new();
+    let mut line = lab.exec("cat");
+    let stop = Arc::new(Latch::new().unwrap());
+    let latch = Arc::clone(&stop);
+    let waiter = spawn("waiter", move || {
+        assert_eq!(line.next(Some(&latch), patience()).unwrap(), Event::Stopped);
+    })
+    .unwrap();
+    stop.set();
+    waiter.join_until(patience()).unwrap();
+}
+
+#[test]
 fn the_latch_and_the_deadline_interrupt_a_wait_and_nothing_is_lost() {
     let lab = Lab::new();
     let mut line = lab.exec("echo one; read x; echo two; exit 5");
@@ -179,25 +204,17 @@ fn fifty_targets_work_side_by_side() {
 /// P24, for this layer: nothing is left after the end.
 #[test]
 fn a_closed_pool_leaves_nothing() {
-    let sshd = crate::support::sshd::Sshd::plain();
+    let sshd = Sshd::plain();
     let pool = Pool::start(settings(&sshd)).unwrap();
-    let inner = linkops::ssh::Target {
-        via: Some(Box::new(sshd.target("bastion-leaves-nothing"))),
-        ..sshd.target("inner")
-    };
+    let inner = Target { via: Some(Box::new(sshd.target("p24"))), ..sshd.target("inner") };
     run_on(&pool, &inner, "true", b"").unwrap();
-    let names = || {
-        let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
-        let name = |task: fs::DirEntry| fs::read_to_string(task.path().join("comm")).ok();
-        tasks.filter_map(name).collect::<String>()
-    };
-    assert!(names().contains("ssh-jump-bastio"));
+    assert!(super::has_thread("ssh-jump-p24"));
     assert_eq!(pool.figures().idle + pool.figures().jumps, 2);
     let stop = Latch::new().unwrap();
     let mut line = pool.dial(&inner, &stop).unwrap();
     line.exec("sleep 1000 & wait", b"", patience()).unwrap();
     pool.close(patience());
-    assert!(!names().contains("ssh-jump-bastio"));
+    wait_until(patience(), "the pump is gone", || !super::has_thread("ssh-jump-p24"));
     assert_eq!(pool.dial(&inner, &stop).err().unwrap().kind, Kind::Stopped);
     assert_eq!(line.next(None, patience()).unwrap_err().kind, Kind::Lost);
     drop(line);

@@ -95,6 +95,26 @@ fn who_is_at_fault_is_named() {
 }
 
 #[test]
+fn a_changed_key_makes_a_new_jump_session_and_spares_what_runs_over_the_old() {
+    let (lab, inner) = (Lab::new(), Sshd::plain());
+    let mut target = behind(&lab, &inner, "vm-01");
+    if let Some(via) = &mut target.via {
+        via.name = "key".into(); // names the thread
+    }
+    let mut line = lab.pool.dial(&target, &lab.stop).unwrap();
+    line.exec("read x; echo spared; cat", b"", patience()).unwrap();
+    let fresh = lab.sshd.directory().join("fresh");
+    std::fs::copy(lab.sshd.key(), &fresh).unwrap();
+    std::fs::rename(&fresh, lab.sshd.key()).unwrap();
+    run_on(&lab.pool, &target, "true", b"").unwrap();
+    assert_eq!((lab.sshd.logins(), lab.pool.figures().jumps), (2, 2));
+    line.end_input().unwrap();
+    read_until(line.as_mut(), "spared\n");
+    lab.pool.close(patience());
+    wait_until(patience(), "the pumps are gone", || !super::has_thread("ssh-jump-key"));
+}
+
+#[test]
 fn forwarding_that_is_forbidden_is_said() {
     let config = "AllowTcpForwarding no".to_owned();
     let lab = Lab::with(Options { config, addresses: 1 }, |_| {});

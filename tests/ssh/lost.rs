@@ -1,10 +1,13 @@
 //! Connections that die: never success, and it is known whether something may have started.
 
+use std::time::Instant;
+
 use linkops::ssh::{Dial, Target};
 use linkops::ssh::{Event, Kind};
 
 use super::{Lab, read_until, run_on};
-use crate::support::sshd::{Cuttable, patience};
+use crate::support::network::Cuttable;
+use crate::support::sshd::patience;
 use crate::support::wait_until;
 
 fn over(link: &Cuttable, lab: &Lab) -> Target {
@@ -60,12 +63,14 @@ fn a_cut_before_the_input_is_through_has_started_nothing() {
 #[test]
 fn a_command_that_is_not_confirmed_in_time_says_so() {
     let lab = Lab::new();
-    let mut line = lab.dial().unwrap();
+    let (mut line, mut other) = (lab.dial().unwrap(), lab.dial().unwrap());
     lab.sshd.pause();
-    let failure = line.exec("true", b"input", std::time::Instant::now()).unwrap_err();
+    let failure = line.exec("true", b"input", Instant::now()).unwrap_err();
     assert_eq!(failure.kind, Kind::TimedOut, "{failure}");
-    assert!(failure.may_have_started(), "its input is in the kernel's hands");
-    drop(line); // does not wait for the server
+    assert!(!failure.may_have_started(), "it cannot have got its input");
+    let failure = other.exec("true", b"", Instant::now()).unwrap_err();
+    assert!(failure.may_have_started(), "it needs none");
+    drop((line, other)); // does not wait for the server
     lab.sshd.resume();
     assert_eq!(lab.pool.figures(), Default::default());
 }

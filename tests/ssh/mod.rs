@@ -107,3 +107,11 @@ fn read_until(line: &mut dyn Line, text: &str) {
         }
     }
 }
+
+/// Whether this process has a thread of that name, at most 15 bytes long. A joined thread may be
+/// seen for a moment more.
+fn has_thread(name: &str) -> bool {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let mut names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
+    names.any(|one| one.trim() == name)
+}

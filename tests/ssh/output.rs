@@ -1,6 +1,7 @@
 //! What a command writes, reads and leaves behind.
 
 use std::io::Write;
+use std::time::{Duration, Instant};
 
 use linkops::ssh::{Event, Exit, Kind, Stream};
 use proptest::prelude::*;
@@ -100,6 +101,15 @@ fn input_arrives_and_stays_open() {
     assert_eq!(drain(line.as_mut()).unwrap().stdout, b"ended\n");
 }
 
+/// More than the window: each widening must be seen, though the command says nothing meanwhile.
+#[test]
+fn long_input_arrives_at_a_silent_command() {
+    let lab = Lab::new();
+    let input = vec![b'x'; 20 << 20];
+    let output = run_on(&lab.pool, &lab.target(), "wc -c", &input).unwrap();
+    assert_eq!(output.stdout, format!("{}\n", input.len()).into_bytes());
+}
+
 #[test]
 fn input_that_nobody_reads_does_not_hold_the_end_back() {
     let lab = Lab::new();
@@ -143,11 +153,21 @@ fn a_flood_does_not_outrun_the_latch_and_the_deadline() {
     let lab = Lab::new();
     let mut line = lab.exec("yes");
     assert!(matches!(line.next(None, patience()).unwrap(), Event::Output { .. }));
-    assert_eq!(line.next(None, std::time::Instant::now()).unwrap(), Event::TimedOut);
+    assert_eq!(line.next(None, Instant::now()).unwrap(), Event::TimedOut);
     lab.stop.set();
     assert_eq!(line.next(Some(&lab.stop), patience()).unwrap(), Event::Stopped);
     drop(line); // cuts the connection, which ends `yes`
     crate::support::wait_until(patience(), "yes has ended", || lab.sshd.sessions() == 0);
+}
+
+#[test]
+fn a_flood_beside_does_not_outrun_the_deadline_either() {
+    let lab = Lab::new();
+    let mut line = lab.exec("cat");
+    line.beside("yes", b"", patience()).unwrap();
+    let soon = Instant::now() + Duration::from_millis(50);
+    assert_eq!(line.next(None, soon).unwrap(), Event::TimedOut);
+    assert_eq!(line.beside("true", b"", patience()).unwrap_err().kind, Kind::Channel);
 }
 
 #[test]
@@ -156,7 +176,9 @@ fn what_a_line_cannot_do_is_said() {
     let mut line = lab.dial().unwrap();
     assert_eq!(line.next(None, patience()).unwrap_err().kind, Kind::Channel);
     assert_eq!(line.exec("a\0b", b"", patience()).unwrap_err().kind, Kind::Channel);
-    line.exec("true", b"", patience()).unwrap();
+    let long = format!(": {}", "x".repeat(32 * 1024));
+    assert_eq!(line.exec(&long, b"", patience()).unwrap_err().kind, Kind::Channel);
+    line.exec(&long[..32 * 1024], b"", patience()).unwrap();
     assert_eq!(line.exec("true", b"", patience()).unwrap_err().kind, Kind::Channel);
     drain(line.as_mut()).unwrap();
     assert_eq!(line.next(None, patience()).unwrap_err().kind, Kind::Channel);

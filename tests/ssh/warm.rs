@@ -5,7 +5,8 @@ use std::time::Duration;
 use linkops::ssh::{Dial, Event, Exit, Kind};
 
 use super::{Lab, drain, run_on};
-use crate::support::sshd::{Cuttable, Options, patience};
+use crate::support::network::Cuttable;
+use crate::support::sshd::{Options, patience};
 use crate::support::wait_until;
 
 #[test]
@@ -77,7 +78,7 @@ fn a_server_that_asks_whether_we_live_gets_its_answer() {
     let config = "ClientAliveInterval 1\nClientAliveCountMax 1".to_owned();
     let lab = Lab::with(Options { config, addresses: 1 }, |_| {});
     // A silent command outlives several questions.
-    assert_eq!(lab.run("sleep 4; echo alive").unwrap().stdout, b"alive\n");
+    assert_eq!(lab.run("sleep 3; echo alive").unwrap().stdout, b"alive\n");
     // An idle session does not, as nobody looks after it in time; the next dial does not care.
     wait_until(patience(), "the idle session was ended", || lab.sshd.sessions() == 0);
     assert_eq!(lab.run("echo anew").unwrap().stdout, b"anew\n");
@@ -86,13 +87,13 @@ fn a_server_that_asks_whether_we_live_gets_its_answer() {
 
 #[test]
 fn the_keeper_keeps_an_idle_session_alive() {
-    let config = "ClientAliveInterval 2\nClientAliveCountMax 2".to_owned();
+    let config = "ClientAliveInterval 1\nClientAliveCountMax 3".to_owned();
     let lab = Lab::with(Options { config, addresses: 1 }, |settings| {
         settings.keepalive = Duration::from_secs(1);
     });
     lab.run("true").unwrap();
-    // Another connection measures the time in which the idle one would have been ended twice.
-    run_on(&lab.pool, &lab.sshd.target("clock"), "sleep 9", b"").unwrap();
+    // Another connection measures the time, in which the idle one would have been ended.
+    run_on(&lab.pool, &lab.sshd.target("clock"), "sleep 7", b"").unwrap();
     lab.run("true").unwrap();
     assert_eq!(lab.sshd.logins(), 2, "{}", lab.sshd.log());
 }

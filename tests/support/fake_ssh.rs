@@ -28,6 +28,10 @@ pub enum Call {
     Exec(String, Vec<u8>),
     /// A command beside it, with its input.
     Beside(String, Vec<u8>),
+    /// A command ahead of its use, with its input.
+    Prepare(String, Vec<u8>),
+    /// The input of a prepared command.
+    Send(Vec<u8>),
     /// End of file for the main command.
     EndInput,
     /// The line was dropped.
@@ -82,6 +86,11 @@ impl Dial for FakeSsh {
         let (target, ssh) = (target.name.clone(), self.clone());
         Ok(Box::new(FakeLine { target, ssh, refusal, events }))
     }
+
+    /// The stand-in's lines have nothing prepared.
+    fn dial_prepared(&self, _: &Target) -> Option<Box<dyn Line>> {
+        None
+    }
 }
 
 struct FakeLine {
@@ -115,6 +124,16 @@ impl Line for FakeLine {
 
     fn beside(&mut self, command: &str, input: &[u8], _: Instant) -> Result<(), Failure> {
         self.ssh.note(&self.target, Call::Beside(command.to_owned(), input.to_vec()));
+        Ok(())
+    }
+
+    fn prepare(&mut self, command: &str, input: &[u8], _: Instant) -> Result<(), Failure> {
+        self.ssh.note(&self.target, Call::Prepare(command.to_owned(), input.to_vec()));
+        Ok(())
+    }
+
+    fn send(&mut self, input: &[u8]) -> Result<(), Failure> {
+        self.ssh.note(&self.target, Call::Send(input.to_vec()));
         Ok(())
     }
 

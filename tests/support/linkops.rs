@@ -100,8 +100,10 @@ impl LinkOps {
         let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         read_lines(out, tell.clone());
         read_lines(err, tell);
-        let (mut seen, mut listening) = (String::new(), false);
-        loop {
+        let mut seen = String::new();
+        let mut listens = false;
+        // The two streams come in any order; the password is told at the first start only.
+        while !listens || self.password.is_empty() {
             let Ok(line) = told.recv_timeout(PATIENCE) else {
                 panic!("it did not start: {seen}\n{}", self.log());
             };
@@ -111,11 +113,7 @@ impl LinkOps {
             }
             if let Some(address) = line.strip_prefix("listening on http://") {
                 self.address = address.parse().unwrap();
-                listening = true;
-            }
-            // They come through two pipes: either may be read first.
-            if listening && !self.password.is_empty() {
-                break;
+                listens = true;
             }
         }
         self.child = Some(child);

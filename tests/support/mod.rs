@@ -10,6 +10,7 @@ pub mod client;
 pub mod fake_ssh;
 pub mod fleet;
 pub mod linkops;
+pub mod network;
 pub mod repository;
 pub mod sshd;
 
@@ -29,4 +30,12 @@ pub fn wait_until(deadline: Instant, what: &str, mut condition: impl FnMut() -> 
         assert!(Instant::now() < deadline, "waited in vain: {what}");
         never.wait(Duration::from_millis(5));
     }
+}
+
+/// Takes all descriptors that the system allows: the tests' servers and clients run at the same
+/// time in one process, and the usual 1024 are too few for them on a machine with many cores.
+pub(crate) fn use_all_descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("a higher soft limit");
 }

@@ -1,16 +1,14 @@
 //! A real OpenSSH server for one test: own directory, own keys, a free port on loopback, and
-//! nothing left when it is dropped. Also the ways in which networks fail: [`Silent`], [`Cuttable`].
+//! nothing left when it is dropped.
 
 use std::collections::HashMap;
 use std::fs::{self, OpenOptions, Permissions};
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Condvar, Mutex, OnceLock};
-use std::thread::JoinHandle;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use linkops::ssh::Target;
@@ -19,7 +17,12 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::wait_until;
 
+pub use super::network::{Cuttable, Silent};
+
 const PROGRAM: &str = "/usr/sbin/sshd";
+
+/// sshd listens on no more addresses; for more of them there is more than one sshd.
+const MAX_LISTEN: usize = 16;
 
 /// A time that no working server needs.
 pub fn patience() -> Instant {
@@ -44,7 +47,7 @@ pub struct Sshd {
     _port: OwnedFd,
     user: String,
     host_key: Pair,
-    listener: Option<Child>,
+    listeners: Vec<Child>,
 }
 
 /// An ed25519 key as ssh-keygen writes it.
@@ -66,10 +69,9 @@ impl Sshd {
             _port: reserved,
             user: user().to_owned(),
             host_key: keys().0.clone(),
-            listener: None,
+            listeners: Vec::new(),
         };
-        // The user's own start-up files and run directories are none of the tests' business.
-        fs::create_dir(sshd.path("home")).unwrap();
+        fs::create_dir(sshd.home()).unwrap();
         write_private(&sshd.path("user_key"), &keys().1.private);
         fs::write(sshd.path("authorized_keys"), &keys().1.public).unwrap();
         sshd.launch();
@@ -91,9 +93,21 @@ impl Sshd {
 
     fn launch(&mut self) {
         write_private(&self.path("host_key"), &self.host_key.private);
+        if rustix::process::geteuid().is_root() {
+            fs::create_dir_all("/run/sshd").unwrap(); // where it separates its privileges
+        }
+        let numbers: Vec<u8> = (1..=self.addresses()).collect();
+        for (index, numbers) in numbers.chunks(MAX_LISTEN).enumerate() {
+            let config = self.path(&format!("sshd_config_{index}"));
+            fs::write(&config, self.config(numbers)).unwrap();
+            self.listen(&config, numbers.len());
+        }
+    }
+
+    fn config(&self, numbers: &[u8]) -> String {
         let directory = self.directory.path().display();
         let mut config = format!("{}\nPort {}\n", self.options.config, self.port);
-        for number in 1..=self.addresses() {
+        for number in numbers {
             config += &format!("ListenAddress 127.0.0.{number}\n");
         }
         config += &format!(
@@ -105,16 +119,16 @@ impl Sshd {
         if has_penalties() {
             config += "PerSourcePenalties no\n";
         }
-        fs::write(self.path("sshd_config"), config).unwrap();
-        if rustix::process::geteuid().is_root() {
-            fs::create_dir_all("/run/sshd").unwrap(); // where it separates its privileges
-        }
+        config
+    }
+
+    fn listen(&mut self, config: &Path, addresses: usize) {
         let listening = || self.logged("Server listening on ");
         let before = listening();
         let log = OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
         let mut listener = Command::new(PROGRAM)
             .args(["-D", "-e", "-f"])
-            .arg(self.path("sshd_config"))
+            .arg(config)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -123,9 +137,9 @@ impl Sshd {
         wait_until(patience(), "sshd listens", || {
             let ended = listener.try_wait().unwrap();
             assert!(ended.is_none(), "sshd ended with {ended:?}:\n{}", self.log());
-            listening() >= before + usize::from(self.addresses())
+            listening() >= before + addresses
         });
-        self.listener = Some(listener);
+        self.listeners.push(listener);
     }
 
     /// The port, the same on all addresses and after a restart.
@@ -153,10 +167,27 @@ impl Sshd {
         self.directory.path()
     }
 
-    /// The run directories that are on it.
+    /// Where the user is at home on this server: an empty directory, so that no shell reads the
+    /// settings of whoever runs the tests, and nothing is written into theirs.
+    pub fn home(&self) -> PathBuf {
+        self.path("home")
+    }
+
+    /// The runs that are on it: the files that name their directories.
     pub fn runs(&self) -> Vec<PathBuf> {
-        let entries =
-            fs::read_dir(self.path("home/.local/state/linkops/runs")).into_iter().flatten();
+        self.traces().into_iter().filter(|path| path.is_file()).collect()
+    }
+
+    /// The directory of a run.
+    pub fn run_directory(&self, run: &Path) -> PathBuf {
+        let text = fs::read_to_string(run).unwrap();
+        run.with_file_name(text.trim().rsplit(' ').next().unwrap())
+    }
+
+    /// Everything of LinkOps that is on it, with what was made ready for the next run.
+    pub fn traces(&self) -> Vec<PathBuf> {
+        let runs = self.path("home/.local/state/linkops/runs");
+        let entries = fs::read_dir(runs).into_iter().flatten();
         entries.map(|entry| entry.unwrap().path()).collect()
     }
 
@@ -205,14 +236,14 @@ impl Sshd {
 
     /// How many processes serve connections now.
     pub fn sessions(&self) -> usize {
-        let Some(listener) = &self.listener else { return 0 };
-        processes().values().filter(|&&parent| parent == listener.id()).count()
+        let listeners = self.pids();
+        processes().values().filter(|parent| listeners.contains(parent)).count()
     }
 
     /// Ends all connections, not the server.
     pub fn end_sessions(&self) {
-        let mut tree = self.tree();
-        tree.retain(|&pid| Some(pid) != self.listener.as_ref().map(Child::id));
+        let (mut tree, listeners) = (self.tree(), self.pids());
+        tree.retain(|pid| !listeners.contains(pid));
         signal(&tree, Signal::KILL);
     }
 
@@ -228,17 +259,17 @@ impl Sshd {
 
     /// Ends the server with everything that it has started.
     pub fn stop(&mut self) {
-        let Some(mut listener) = self.listener.take() else { return };
-        // Stopped first, so that it starts nothing while we look.
-        signal(&[listener.id()], Signal::STOP);
-        let mut tree = descendants(listener.id());
+        // Stopped first, so that they start nothing while we look.
+        signal(&self.pids(), Signal::STOP);
+        let tree = self.tree();
         signal(&tree, Signal::KILL);
-        let _ = listener.kill();
-        let _ = listener.wait();
-        tree.extend(self.orphans());
-        signal(&tree, Signal::KILL);
+        for mut listener in self.listeners.drain(..) {
+            let _ = listener.wait();
+        }
         wait_until(patience(), "the server's processes are gone", || {
-            tree.iter().all(|pid| !processes().contains_key(pid))
+            let (left, orphans) = (processes(), self.orphans());
+            signal(&orphans, Signal::KILL);
+            orphans.is_empty() && tree.iter().all(|pid| !left.contains_key(pid))
         });
     }
 
@@ -255,11 +286,18 @@ impl Sshd {
         self.launch();
     }
 
+    fn pids(&self) -> Vec<u32> {
+        self.listeners.iter().map(Child::id).collect()
+    }
+
+    /// Servers before their sessions, and sessions before the commands that they run.
     fn tree(&self) -> Vec<u32> {
-        let Some(listener) = &self.listener else { return Vec::new() };
-        let mut tree = descendants(listener.id());
+        let mut tree = Vec::new();
+        for listener in self.pids() {
+            tree.push(listener);
+            tree.extend(descendants(listener));
+        }
         tree.extend(self.orphans());
-        tree.push(listener.id());
         tree
     }
 
@@ -376,130 +414,5 @@ fn signal(pids: &[u32], signal: Signal) {
         if let Some(pid) = i32::try_from(*pid).ok().and_then(Pid::from_raw) {
             let _ = kill_process(pid, signal);
         }
-    }
-}
-
-/// A port where connections are accepted and nobody ever says a word.
-pub struct Silent {
-    listener: TcpListener,
-}
-
-impl Silent {
-    /// Listens; the kernel accepts.
-    pub fn start() -> Silent {
-        Silent { listener: TcpListener::bind("127.0.0.1:0").unwrap() }
-    }
-
-    /// Its port on 127.0.0.1.
-    pub fn port(&self) -> u16 {
-        self.listener.local_addr().unwrap().port()
-    }
-}
-
-/// A port to another port, over a link that can be cut.
-pub struct Cuttable {
-    port: u16,
-    link: Arc<Link>,
-    acceptor: Option<JoinHandle<()>>,
-}
-
-#[derive(Default)]
-struct Link {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    stalled: bool,
-    ended: bool,
-    streams: Vec<TcpStream>,
-    pumps: Vec<JoinHandle<()>>,
-    accepted: usize,
-}
-
-impl Cuttable {
-    /// Forwards connections to a port of 127.0.0.1.
-    pub fn start(to: u16) -> Cuttable {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let link = Arc::new(Link::default());
-        let shared = Arc::clone(&link);
-        let acceptor = std::thread::spawn(move || shared.accept(&listener, to));
-        Cuttable { port, link, acceptor: Some(acceptor) }
-    }
-
-    /// Its port on 127.0.0.1.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// How many connections came so far.
-    pub fn accepted(&self) -> usize {
-        self.link.state.lock().unwrap().accepted
-    }
-
-    /// Breaks all connections; new ones work.
-    pub fn cut(&self) {
-        for stream in self.link.state.lock().unwrap().streams.drain(..) {
-            let _ = stream.shutdown(Shutdown::Both);
-        }
-    }
-
-    /// Carries nothing any more, without a word to either side.
-    pub fn stall(&self) {
-        self.link.state.lock().unwrap().stalled = true;
-    }
-
-    /// Carries what waits, and everything from now on.
-    pub fn flow(&self) {
-        self.link.state.lock().unwrap().stalled = false;
-        self.link.changed.notify_all();
-    }
-}
-
-impl Link {
-    fn accept(self: Arc<Link>, listener: &TcpListener, to: u16) {
-        while let Ok((near, _)) = listener.accept() {
-            if self.state.lock().unwrap().ended {
-                return;
-            }
-            let Ok(far) = TcpStream::connect(("127.0.0.1", to)) else { continue };
-            let mut state = self.state.lock().unwrap();
-            state.accepted += 1;
-            for (from, to) in [(&near, &far), (&far, &near)] {
-                from.set_nodelay(true).unwrap();
-                let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
-                let link = Arc::clone(&self);
-                state.pumps.push(std::thread::spawn(move || link.pump(from, to)));
-            }
-            state.streams.extend([near, far]);
-        }
-    }
-
-    fn pump(&self, mut from: TcpStream, mut to: TcpStream) {
-        let mut buffer = [0; 16 * 1024];
-        while let Ok(read @ 1..) = from.read(&mut buffer) {
-            let state = self.state.lock().unwrap();
-            let waits = |state: &mut State| state.stalled && !state.ended;
-            drop(self.changed.wait_while(state, waits).unwrap());
-            if to.write_all(&buffer[..read]).is_err() {
-                break;
-            }
-        }
-        let _ = to.shutdown(Shutdown::Both);
-        let _ = from.shutdown(Shutdown::Both);
-    }
-}
-
-impl Drop for Cuttable {
-    fn drop(&mut self) {
-        self.link.state.lock().unwrap().ended = true;
-        self.link.changed.notify_all();
-        let _ = TcpStream::connect(("127.0.0.1", self.port)); // wakes the acceptor
-        self.acceptor.take().unwrap().join().unwrap();
-        self.cut();
-        let pumps = std::mem::take(&mut self.link.state.lock().unwrap().pumps);
-        pumps.into_iter().for_each(|pump| pump.join().unwrap());
     }
 }

@@ -71,7 +71,7 @@ impl Reactor {
             socket,
             peer,
             decoder: Decoder::new(self.limits()),
-            share: self.shared.budget.share(),
+            share: self.shared.bodies.share(),
             phase: Phase::Reading,
             since: Instant::now(),
             began: None,

@@ -34,6 +34,10 @@ pub(super) enum End {
 /// What is kept of each stream: the end, where the reason of a failure stands.
 const KEPT: usize = 64 << 10;
 
+/// Reads after the end: more than two pipes hold. A process that left the group and goes on
+/// writing must not keep us.
+const LAST_READS: usize = 512;
+
 /// Time between asking and forcing; git uses it to remove its lock files.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -51,7 +55,11 @@ pub(super) fn run(command: &mut Command, limit: Duration, stop: &Latch) -> io::R
     let _ = kill_process_group(group, Signal::KILL);
     let status = child.wait()?;
     let cut = watched?;
-    while wait(&mut [&mut stdout, &mut stderr], &[], Duration::ZERO)?.0 {}
+    for _ in 0..LAST_READS {
+        if !wait(&mut [&mut stdout, &mut stderr], &[], Duration::ZERO)?.0 {
+            break;
+        }
+    }
     let end = cut.unwrap_or(End::Exit(status));
     Ok(Output { end, stdout: stdout.kept, stderr: stderr.kept })
 }

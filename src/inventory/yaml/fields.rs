@@ -18,13 +18,35 @@ pub(super) struct Report<'a> {
 /// How many problems of a file are told; each costs a search for its line, and nobody reads more.
 const MAX_PROBLEMS: usize = 50;
 
+/// The longest word that is compared with others: as long as an id can be.
+const LONGEST_WORD: usize = 64;
+
+/// A message that quotes the file at length is cut: it goes to the log and into the database.
+pub(super) fn short(message: String) -> String {
+    const LONGEST: usize = 500;
+    match message.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &message[..end]),
+        None => message,
+    }
+}
+
 impl<'a> Report<'a> {
     pub(super) fn new(file: &'static str, text: &'a str) -> Report<'a> {
         Report { file, text, problems: RefCell::default() }
     }
 
     pub(super) fn add(&self, path: &[Step], message: String) {
-        self.problems.borrow_mut().push((path.to_vec(), message));
+        self.problems.borrow_mut().push((path.to_vec(), short(message)));
+    }
+
+    /// What `word` was probably meant to be; looked for as long as somebody will read it.
+    pub(super) fn nearest<'b>(
+        &self,
+        word: &str,
+        known: impl IntoIterator<Item = &'b str>,
+    ) -> Option<&'b str> {
+        let read = word.len() <= LONGEST_WORD && self.problems.borrow().len() < MAX_PROBLEMS;
+        if read { nearest(word, known) } else { None }
     }
 
     /// The problems with their lines, in the order of the file.
@@ -99,7 +121,7 @@ impl<'a> Map<'a> {
     pub(super) fn only(&self, known: &[&str]) {
         for (key, (n, _)) in &self.entries {
             if !known.contains(key) {
-                let hint = match nearest(key, known.iter().copied()) {
+                let hint = match self.report.nearest(key, known.iter().copied()) {
                     Some(one) => format!(", did you mean {:?}?", self.full(one)),
                     None => format!("\nuse {}", known.join(", ")),
                 };

@@ -92,10 +92,10 @@ fn all_problems_of_both_files_are_told_at_once() {
     let scripts = "scripts:\n  s:\n    name: S\n    path: ../s.sh\n    flags: [--a, 3]\n";
     let found = problems(&links, scripts);
     let expected = [
-        "links.yaml:2: link \"a\": \"enrollment.clientId\" is missing",
         "links.yaml:2: link \"a\": \"type\" is missing",
         "links.yaml:2: link \"a\": \"host\" is missing",
         "links.yaml:2: link \"a\": \"user\" is missing",
+        "links.yaml:2: link \"a\": \"enrollment.clientId\" is missing",
         "links.yaml:3: link \"a\": \"hots\" is not known, did you mean \"host\"?",
         "links.yaml:4: link \"a\": \"port\" must be a port from 1 to 65535",
         "links.yaml:11: link \"b\": \"tags\" must be a list, not text",
@@ -212,4 +212,24 @@ fn many_problems_are_counted_rather_than_told() {
     let found = problems(&format!("links:\n{text}"), NO_SCRIPTS);
     assert_eq!(found.len(), 51);
     assert_eq!(found[50], "links.yaml: and 950 more problems");
+}
+
+#[test]
+fn a_large_wrong_file_is_refused_with_few_words_and_soon() {
+    let long = "x".repeat(1 << 20);
+    let entry = |id: &str| format!("  {id}: {{ssh: {{proxyJump: {id}x}}, {id}: 1}}\n");
+    let many: String = (0..4_000).map(|n| entry(&format!("m{n}"))).collect();
+    let chain: String = (0..4_000)
+        .map(|n| format!("  m{n}: {{ssh: {{proxyJump: m{}}}}}\n", (n + 1) % 4_000))
+        .collect();
+    for text in [
+        format!("{long}: 1\n"),
+        format!("links: {{a: {{type: {long}, {long}: 1}}}}\n"),
+        format!("links: !{long} x\n"),
+        format!("links:\n{many}"),
+        format!("links:\n{chain}"),
+    ] {
+        let words: usize = problems(&text, NO_SCRIPTS).iter().map(String::len).sum();
+        assert!((1..60_000).contains(&words), "{words}");
+    }
 }

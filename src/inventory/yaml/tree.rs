@@ -39,7 +39,7 @@ pub(super) enum Step {
 pub(super) type Fault = (Option<usize>, String);
 
 /// The largest tree, in bytes of memory and roughly: aliases make a small file large.
-const MAX_TREE: usize = 64 << 20;
+const MAX_TREE: usize = 32 << 20;
 
 /// Reads the one document of a file.
 pub(super) fn read(bytes: &[u8]) -> Result<(&str, Node), Fault> {
@@ -49,10 +49,15 @@ pub(super) fn read(bytes: &[u8]) -> Result<(&str, Node), Fault> {
     let line = |offset: usize| 1 + bytes[..offset].iter().filter(|one| **one == b'\n').count();
     let text = std::str::from_utf8(bytes)
         .map_err(|error| (Some(line(error.valid_up_to())), "is not UTF-8 text".to_owned()))?;
-    // The library would refuse it too, without the line.
-    let control = |one: char| one.is_control() && !matches!(one, '\t' | '\n' | '\r' | '\u{85}');
-    if let Some(offset) = text.find(control) {
-        return Err((Some(line(offset)), "has a control character".to_owned()));
+    // The library would refuse it too, with a wrong line.
+    let forbidden = |(offset, one): &(usize, char)| match one {
+        '\t' | '\n' | '\r' | '\u{85}' => false,
+        '\u{feff}' => *offset > 0,
+        '\u{fffe}' | '\u{ffff}' => true,
+        _ => one.is_control(),
+    };
+    if let Some((offset, one)) = text.char_indices().find(forbidden) {
+        return Err((Some(line(offset)), format!("cannot have the character {one:?}")));
     }
     let mut documents = Deserializer::from_str(text);
     let room = Cell::new(MAX_TREE);
@@ -266,7 +271,8 @@ mod tests {
             ("a: 1\nb: [1, 2\n", 3, "did not find expected"),
             ("a: 1\n\tb: 2\n", 2, ""),
             ("a: 1\nb: *nowhere\n", 2, "unknown anchor"),
-            ("a: 1\nb: \u{7}\n", 2, "control character"),
+            ("a: 1\nb: \u{7}\n", 2, "character '\\u{7}'"),
+            ("a: 1\nb: \u{feff}\n", 2, "character '\\u{feff}'"),
             ("a: 1\nb: !secret x\n", 2, "without a tag"),
             ("a: 1\n---\nb: 2\n", 3, "more than one document"),
         ];

@@ -1,5 +1,14 @@
-# Removes the directories of runs whose results are safe. Arguments: their ids.
+# Removes what is left of runs whose results are safe. Arguments: their ids; a run that was started
+# again has the id of the first try with a number behind it.
 
 LC_ALL=$locale
 cd "${XDG_STATE_HOME:-$HOME/.local/state}/linkops/runs" 2>/dev/null || { say removed; exit 0; }
-rm -rf -- "$@" && say removed
+old=()
+for id in "$@"; do
+    for file in "${id%%-*}"*; do
+        slot=
+        { IFS=' ' read -r pid boot slot <"$file"; } 2>/dev/null
+        old+=("$file" ${slot:+"$slot"})
+    done
+done
+rm -rf -- "${old[@]}" && say removed

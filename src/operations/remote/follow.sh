@@ -4,21 +4,22 @@
 # Values: id, out and err (bytes already had of each stream).
 
 LC_ALL=$locale
-dir=${XDG_STATE_HOME:-$HOME/.local/state}/linkops/runs/$id
+base=${XDG_STATE_HOME:-$HOME/.local/state}/linkops/runs
 
 # Whoever makes this file first decides: a run that has not started now never will.
-mkdir -p -m 700 "$dir" 2>/dev/null
+mkdir -p -m 700 "$base" 2>/dev/null
 set -C
-{ printf 'absent\n' >"$dir/runner"; } 2>/dev/null && { say absent; exit 0; }
+{ printf 'absent\n' >"$base/$id"; } 2>/dev/null && { say absent; exit 0; }
 set +C
 
-pid= boot=
+pid= boot= slot=
 for ((round = 0; round < 100; round++)); do # it may be in the middle of writing it
-    { IFS=' ' read -r pid boot <"$dir/runner"; } 2>/dev/null
+    { IFS=' ' read -r pid boot slot <"$base/$id"; } 2>/dev/null
     [[ $pid ]] && break
     read -r -t 0.02 || (($? > 128)) || sleep 0.02
 done
 [[ $pid == absent ]] && { say absent; exit 0; }
+dir=$base/$slot
 now=none
 { IFS= read -r now </proc/sys/kernel/random/boot_id; } 2>/dev/null
 alive() { [[ $pid && $boot == "$now" ]] && kill -0 "$pid" 2>/dev/null; }

@@ -4,13 +4,17 @@
 # Values: id, grace (seconds).
 
 LC_ALL=$locale
-dir=${XDG_STATE_HOME:-$HOME/.local/state}/linkops/runs/$id
+base=${XDG_STATE_HOME:-$HOME/.local/state}/linkops/runs
 
 # The run may be about to start.
-group=
+pid= boot= slot= group=
 for ((round = 0; round < 100; round++)); do
-    { IFS= read -r group <"$dir/group"; } 2>/dev/null && [[ $group ]] && break
-    [[ -e $dir/exit || ! -d $dir ]] && break
+    { IFS=' ' read -r pid boot slot <"$base/$id"; } 2>/dev/null
+    [[ $pid == absent ]] && break
+    if [[ $slot ]]; then
+        { IFS= read -r group <"$base/$slot/group"; } 2>/dev/null && [[ $group ]] && break
+        [[ -e $base/$slot/exit || ! -d $base/$slot ]] && break
+    fi
     sleep 0.02
 done
 

@@ -1,0 +1,8 @@
+//! Operations on real machines: what users are promised.
+
+mod live;
+mod mixed;
+mod output;
+mod restart;
+mod results;
+mod stop;

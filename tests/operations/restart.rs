@@ -1,0 +1,217 @@
+//! A run outlives its connection and LinkOps itself.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::support::client::Event;
+use crate::support::fleet::Fleet;
+use crate::support::linkops::LinkOps;
+use crate::support::sshd::Cuttable;
+use crate::support::{deadline, wait_until};
+
+/// Prints numbered lines on both streams until the gate opens, then a last one, and exits 7.
+fn counting(gate: &Path) -> String {
+    format!(
+        "i=0; while ! [[ -e {} ]]; do echo out $((i+=1)); echo err $i >&2; sleep 0.01; done\n\
+         echo last $i; exit 7",
+        gate.display()
+    )
+}
+
+/// The lines of a log are complete: 1, 2, 3, … and the last one tells how many there are.
+#[track_caller]
+fn complete(log: &serde_json::Value) {
+    let out: Vec<&str> = log["stdout"].as_str().unwrap().lines().collect();
+    let count: usize =
+        out.last().unwrap().strip_prefix("last ").expect("a last line").parse().unwrap();
+    assert_eq!(out.len(), count + 1, "{log}");
+    for (number, line) in (1..=count).zip(&out) {
+        assert_eq!(*line, format!("out {number}"));
+    }
+    let err: String = (1..=count).map(|number| format!("err {number}\n")).collect();
+    assert_eq!(log["stderr"], err);
+}
+
+fn event_bytes(events: &[Event], target: &str, stream: &str) -> Vec<u8> {
+    events
+        .iter()
+        .filter(|one| {
+            one.name == "output" && one.data["target"] == target && one.data["stream"] == stream
+        })
+        .flat_map(Event::bytes)
+        .collect()
+}
+
+/// kill -9 of linkopsd in the middle of a run on five machines: after a restart the output is
+/// complete, the exit codes are true, and a reader that comes back has missed nothing.
+#[test]
+fn a_crash_in_the_middle_of_a_run_loses_nothing() {
+    let mut fleet = Fleet::new(5);
+    let gate = fleet.directory().join("gate");
+    fleet.script("count", &counting(&gate)).script("after", "echo after");
+    fleet.commit();
+    let mut linkops = LinkOps::start(&fleet);
+    let more = json!({ "on_failure": "continue" });
+    let id = linkops.run(&["count", "after"], &fleet.ids(), more);
+    let mut seen: Vec<Event> = linkops.events(&id, 0).take(200).collect();
+    linkops.crash_and_restart();
+    let after = seen.last().unwrap().id;
+    // It is followed live: there is more before the script ends.
+    seen.extend(linkops.events(&id, after).take(50));
+    fs::write(gate, "").unwrap();
+    let after = seen.last().unwrap().id;
+    seen.extend(linkops.events(&id, after));
+    let operation = linkops.operation(&id);
+    assert_eq!(operation["status"], "failed", "{operation}");
+    assert_eq!(
+        operation["result"],
+        json!({ "success": 5, "failed": 5, "stopped": 0, "skipped": 0 })
+    );
+    for log in operation["logs"].as_array().unwrap() {
+        if log["script"] == "after" {
+            assert_eq!((&log["status"], &log["stdout"]), (&json!("success"), &json!("after\n")));
+            continue;
+        }
+        assert_eq!(
+            (&log["status"], &log["exit_code"], &log["error"]),
+            (&json!("failed"), &json!(7), &json!(null))
+        );
+        complete(log);
+        let target = log["target"].as_str().unwrap();
+        let out = event_bytes(&seen, target, "stdout");
+        let log_out = log["stdout"].as_str().unwrap();
+        assert!(log_out.as_bytes() == &out[..out.len().min(log_out.len())], "{target}");
+    }
+    // The same events, each once: what was seen across the crash is what is in the database.
+    assert!(linkops.events(&id, 0).collect::<Vec<_>>() == seen);
+    wait_until(deadline(), "the run directories are gone", || fleet.sshd.runs().is_empty());
+}
+
+/// The script ends while LinkOps is away; its result is still had.
+#[test]
+fn a_run_that_ends_while_linkops_is_away_has_its_true_result() {
+    let mut fleet = Fleet::new(2);
+    let gate = fleet.directory().join("gate");
+    fleet.script("count", &counting(&gate));
+    fleet.commit();
+    let mut linkops = LinkOps::start(&fleet);
+    let id = linkops.run(&["count"], &fleet.ids(), json!({}));
+    linkops.events(&id, 0).take(20).for_each(drop);
+    linkops.crash();
+    fs::write(gate, "").unwrap();
+    let runs = fleet.sshd.runs();
+    assert_eq!(runs.len(), 2);
+    wait_until(deadline(), "the scripts end", || {
+        runs.iter().all(|run| fleet.sshd.run_directory(run).join("exit").exists())
+    });
+    linkops.launch();
+    linkops.wait(&id);
+    for log in linkops.operation(&id)["logs"].as_array().unwrap() {
+        assert_eq!(log["exit_code"], 7, "{log}");
+        complete(log);
+    }
+}
+
+/// SIGTERM leaves runs alone; the next start follows them.
+#[test]
+fn a_graceful_restart_goes_on_with_the_run() {
+    let mut fleet = Fleet::new(2);
+    let gate = fleet.directory().join("gate");
+    fleet.script("count", &counting(&gate)).script("after", "echo after");
+    fleet.commit();
+    let mut linkops = LinkOps::start_with(&fleet, "operations.drain_timeout = 0");
+    let more = json!({ "on_failure": "continue", "concurrency": 1 });
+    let id = linkops.run(&["count", "after"], &fleet.ids(), more);
+    let seen: Vec<Event> = linkops.events(&id, 0).take(20).collect();
+    assert!(linkops.terminate().success());
+    linkops.launch();
+    assert_eq!(linkops.operation(&id)["status"], "running");
+    fs::write(gate, "").unwrap();
+    let all = linkops.wait(&id);
+    assert_eq!(all[..20], seen);
+    let operation = linkops.operation(&id);
+    for log in operation["logs"].as_array().unwrap() {
+        if log["script"] == "count" {
+            assert_eq!(log["exit_code"], 7, "{log}");
+            complete(log);
+        } else {
+            assert_eq!(log["stdout"], "after\n");
+        }
+    }
+}
+
+/// A cut connection: the run is followed on a new one from the byte where it was left.
+#[test]
+fn a_cut_connection_is_followed_without_loss_or_repetition() {
+    let mut fleet = Fleet::new(1);
+    let gate = fleet.directory().join("gate");
+    let proxy = Cuttable::start(fleet.sshd.port());
+    fleet.machines[0].port = proxy.port();
+    fleet.script("count", &counting(&gate));
+    fleet.commit();
+    let linkops = LinkOps::start(&fleet);
+    let id = linkops.run(&["count"], &fleet.ids(), json!({}));
+    let mut events = linkops.events(&id, 0);
+    for _ in 0..3 {
+        events.by_ref().take(10).for_each(drop);
+        proxy.cut();
+    }
+    events.by_ref().take(10).for_each(drop);
+    fs::write(gate, "").unwrap();
+    assert_eq!(events.last().unwrap().name, "end");
+    let log = linkops.operation(&id)["logs"][0].clone();
+    assert_eq!((&log["exit_code"], &log["error"]), (&json!(7), &json!(null)), "{log}");
+    complete(&log);
+}
+
+/// The machine "rebooted": its boot id is another one and the runner is gone.
+#[test]
+fn a_reboot_is_named_and_not_called_a_success_or_a_plain_failure() {
+    let mut fleet = Fleet::new(1);
+    let gate = fleet.directory().join("gate");
+    fleet.script("count", &counting(&gate));
+    fleet.commit();
+    let mut linkops = LinkOps::start(&fleet);
+    let id = linkops.run(&["count"], &fleet.ids(), json!({}));
+    linkops.events(&id, 0).take(20).for_each(drop);
+    linkops.crash();
+    let run = fleet.sshd.runs().remove(0);
+    let runner = fs::read_to_string(&run).unwrap();
+    let words: Vec<&str> = runner.trim().split(' ').collect();
+    let other = format!("{} 00000000-aaaa-bbbb-cccc-000000000000 {}\n", words[0], words[2]);
+    fs::write(&run, other).unwrap();
+    linkops.launch();
+    linkops.wait(&id);
+    fs::write(gate, "").unwrap();
+    let log = linkops.operation(&id)["logs"][0].clone();
+    assert_eq!((&log["status"], &log["exit_code"]), (&json!("failed"), &json!(null)));
+    assert!(log["error"].as_str().unwrap().contains("rebooted"), "{log}");
+    assert!(log["stdout"].as_str().unwrap().starts_with("out 1\nout 2\n"));
+}
+
+/// The machine cannot be reached after the restart: the execution ends with that as its reason.
+#[test]
+fn an_unreachable_machine_is_named_and_nothing_stays_running() {
+    let mut fleet = Fleet::new(1);
+    let gate = fleet.directory().join("gate");
+    fleet.script("count", &counting(&gate));
+    fleet.commit();
+    let settings = "operations.script_timeout = 3\nssh.retry_delay = 0\nssh.connection_timeout = 1";
+    let mut linkops = LinkOps::start_with(&fleet, settings);
+    let id = linkops.run(&["count"], &fleet.ids(), json!({}));
+    linkops.events(&id, 0).take(20).for_each(drop);
+    linkops.crash();
+    fleet.sshd.stop();
+    linkops.launch();
+    linkops.wait(&id);
+    fs::write(gate, "").unwrap();
+    let log = linkops.operation(&id)["logs"][0].clone();
+    assert_eq!((&log["status"], &log["exit_code"]), (&json!("failed"), &json!(null)));
+    let error = log["error"].as_str().unwrap();
+    assert!(
+        error.contains("cannot be reached") && error.contains("may still be running"),
+        "{error}"
+    );
+}
