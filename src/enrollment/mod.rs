@@ -18,7 +18,7 @@ use crate::threads::{Handle, Latch, lock, spawn};
 /// The most machines checked at the same time.
 const SIDE_BY_SIDE: usize = 16;
 /// The longest file that is looked into; a client id is much shorter. The check that goes with a
-/// script (operations/remote/run.sh) has the same limit.
+/// script (operations/remote/start.sh) has the same limit.
 const LONGEST_FILE: usize = 4095;
 
 /// What is needed to check machines. Cheap to clone.

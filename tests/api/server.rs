@@ -157,6 +157,17 @@ fn open() -> impl Strategy<Value = Open> {
     )
 }
 
+/// The server has closed the connection, and no answer is cut.
+fn ends_whole(socket: &mut TcpStream) {
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut rest = Vec::new();
+    match socket.read_to_end(&mut rest) {
+        Ok(_) => assert!(rest.is_empty() || rest.ends_with(b"}"), "a cut answer"),
+        // There were requests that it did not read any more.
+        Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
+    }
+}
+
 /// P37: whatever is open, again and again, while one operation outlives all of it.
 #[test]
 fn p37_any_open_connections_are_closed() {
@@ -188,18 +199,8 @@ fn p37_any_open_connections_are_closed() {
         let (followers, replays) =
             (follow(&running, open.followers), follow(&finished, open.replays));
         prop_assert_eq!(linkops.terminate().code(), Some(0));
-        for socket in &mut sockets {
-            socket.set_read_timeout(Some(PATIENCE)).unwrap();
-            let mut rest = Vec::new();
-            match socket.read_to_end(&mut rest) {
-                Ok(_) => prop_assert!(rest.is_empty() || rest.ends_with(b"}"), "a cut answer"),
-                // Requests that were not read any more.
-                Err(error) => prop_assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
-            }
-        }
-        for one in &mut idle {
-            prop_assert_eq!(one.read(&mut [0]).unwrap(), 0);
-        }
+        sockets.iter_mut().for_each(ends_whole);
+        idle.iter_mut().for_each(|one| assert_eq!(one.read(&mut [0]).unwrap(), 0));
         for follower in followers {
             let names: Vec<String> =
                 follower.join().unwrap().into_iter().map(|one| one.name).collect();
