@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use crate::auth::Role;
 use crate::config::{Config, DEFAULT_PATH};
 use crate::error::{Error, Result};
 use crate::server;
@@ -33,7 +34,7 @@ const USAGE: u8 = 2;
 enum Command {
     Serve,
     Check,
-    UserAdd { name: String, role: String },
+    UserAdd { name: String, role: Role },
     UserPassword { name: String },
     UserList,
     UserRemove { name: String },
@@ -72,10 +73,12 @@ fn parse(arguments: &[String]) -> Result<(Command, PathBuf), String> {
         };
         match argument.as_str() {
             "--config" => config = PathBuf::from(value("--config")?),
-            "--role" => role = Some(value("--role")?),
+            "--role" => {
+                role = Some(value("--role")?.parse().map_err(|error: Error| error.to_string())?)
+            }
             "--password-stdin" => password_stdin = true,
-            "--help" | "-h" => words = vec!["help"],
-            "--version" | "-V" => words = vec!["version"],
+            "--help" | "-h" => return Ok((Command::Help, config)),
+            "--version" | "-V" => return Ok((Command::Version, config)),
             other if other.starts_with('-') => return Err(format!("unknown option {other:?}")),
             other => words.push(other),
         }
@@ -101,6 +104,10 @@ fn parse(arguments: &[String]) -> Result<(Command, PathBuf), String> {
     if role.is_some() {
         return Err("--role goes with user add".into());
     }
+    let reads = matches!(command, Command::UserAdd { .. } | Command::UserPassword { .. });
+    if password_stdin && !reads {
+        return Err("--password-stdin goes with user add and user passwd".into());
+    }
     Ok((command, config))
 }
 
@@ -113,7 +120,7 @@ fn run(command: &Command, config: &Path) -> Result<()> {
         Command::Sync => sync(Config::load(config)?),
         Command::UserAdd { name, role } => {
             let password = password()?;
-            users(config)?.add_user(name, role.parse()?, &password)?;
+            users(config)?.add_user(name, *role, &password)?;
             say(&format!("added {name}\n"))
         }
         Command::UserPassword { name } => {
@@ -201,7 +208,7 @@ mod tests {
         assert_eq!(parsed("serve --config x"), Ok(Command::Serve));
         assert_eq!(parsed("--config x check"), Ok(Command::Check));
         assert_eq!(parsed("version"), Ok(Command::Version));
-        let add = Command::UserAdd { name: "ann".into(), role: "viewer".into() };
+        let add = Command::UserAdd { name: "ann".into(), role: Role::Viewer };
         assert_eq!(parsed("user add ann --role viewer --password-stdin"), Ok(add));
         assert_eq!(parsed("user remove ann"), Ok(Command::UserRemove { name: "ann".into() }));
     }
@@ -215,6 +222,8 @@ mod tests {
             ("user add ann --role viewer", "--password-stdin"),
             ("user add ann --password-stdin", "--role"),
             ("user add", "unknown command"),
+            ("user add ann --role boss --password-stdin", "\"boss\" is not"),
+            ("check --password-stdin", "--password-stdin goes with"),
             ("check --role admin", "--role goes with user add"),
         ] {
             let problem = parsed(line).unwrap_err();

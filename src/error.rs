@@ -307,7 +307,8 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     known
         .into_iter()
         .map(|one| (distance(word, one), one))
-        .filter(|(edits, one)| *edits <= (one.len() / 3).max(2))
+        // Not when all of it would have to change: every short word is near then.
+        .filter(|(edits, one)| *edits <= (one.len() / 3).max(2) && *edits < one.len())
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, one)| one)
 }
@@ -371,6 +372,7 @@ mod tests {
         assert_eq!(nearest("hots", ["host", "port"]), Some("host"));
         assert_eq!(nearest("repositry_url", ["branch", "repository_url"]), Some("repository_url"));
         assert_eq!(nearest("colour", ["host", "port"]), None);
+        assert_eq!(nearest("", ["VM"]), None);
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! All tests that need more than one module: one binary, which links once.
 
+mod api;
 mod auth;
 mod auth_tokens;
 mod auth_users;
+mod cli;
+mod enrollment;
 mod git_sync;
 mod git_sync_servers;
 mod http;

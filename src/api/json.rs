@@ -1,5 +1,7 @@
 //! JSON in and out of requests: strict when reading, so that a typing error is never ignored.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
@@ -42,11 +44,16 @@ pub(super) fn decode_nothing(request: &Request) -> Result<()> {
     decode_or_default::<Nothing>(request).map(|_| ())
 }
 
-/// Refuses parameters of the query that the call does not have.
+/// Refuses parameters of the query that the call does not have, or that are given twice: only one
+/// of the values could count.
 ///
 /// # Errors
 /// There is one.
 pub(super) fn known_parameters(request: &Request, known: &[&str]) -> Result<()> {
+    let mut names = HashSet::new();
+    if let Some((twice, _)) = request.query.iter().find(|(name, _)| !names.insert(name)) {
+        return Err(Error::invalid(twice.as_str(), "can be given only once"));
+    }
     match request.query.iter().find(|(name, _)| !known.contains(&name.as_str())) {
         None => Ok(()),
         Some((name, _)) => {
@@ -73,10 +80,15 @@ fn parse<T: DeserializeOwned>(content_type: Option<&str>, body: &[u8]) -> Result
     if !media_type.eq_ignore_ascii_case("application/json") {
         return Err(Fault::MediaType);
     }
-    serde_json::from_slice(body).map_err(|error| match error.classify() {
+    let value = serde_json::from_slice(body).map_err(|error| match error.classify() {
         Category::Data => field(&error.to_string()),
         _ => Fault::Syntax(error.to_string()),
-    })
+    })?;
+    // serde also takes the fields in their order without their names, as an array.
+    match body.trim_ascii_start().first() {
+        Some(b'{') => Ok(value),
+        _ => Err(Fault::Field("body".to_owned(), "must be an object".to_owned())),
+    }
 }
 
 /// serde names the field in back quotes: "unknown field `x`, expected …".
@@ -128,6 +140,7 @@ mod tests {
             ("{\"size\": 1, \"size\": 2}", "size"),
             ("{\"size\": \"1\"}", "body"),
             ("[]", "body"),
+            ("[1]", "body"),
         ] {
             let Error::Invalid(fields) = fault(json, body) else { panic!("{body}") };
             assert_eq!(fields[0].name, name, "{body}");

@@ -132,12 +132,15 @@ impl Api {
 
     /// Strangers are not told which calls there are.
     fn no_route(&self, request: &Request, path: &[&str]) -> Result<Response> {
-        let allowed: Vec<&str> =
+        let mut allowed: Vec<&str> =
             [Method::Get, Method::Post, Method::Put, Method::Patch, Method::Delete]
                 .iter()
                 .filter(|method| route(method, path).is_some())
                 .map(Method::as_str)
                 .collect();
+        if allowed.first() == Some(&"GET") {
+            allowed.insert(1, "HEAD");
+        }
         let open = matches!(route(&Method::Post, path), Some(Route::Open(_)))
             || matches!(route(&Method::Get, path), Some(Route::Open(_)));
         if path.first() == Some(&"api") && !open {

@@ -8,17 +8,18 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::clock::Clock;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::inventory::{self, EnrollmentCheck, Machine, route};
 use crate::ssh::program::Program;
-use crate::ssh::{Dial, Failure};
+use crate::ssh::{Dial, Failure, Kind};
 use crate::store::Store;
 use crate::threads::{Handle, Latch, lock, spawn};
 
 /// The most machines checked at the same time.
 const SIDE_BY_SIDE: usize = 16;
-/// The longest file that is read; a client id is much shorter.
-const LONGEST_FILE: usize = 4096;
+/// The longest file that is looked into; a client id is much shorter. The check that goes with a
+/// script (operations/remote/run.sh) has the same limit.
+const LONGEST_FILE: usize = 4095;
 
 /// What is needed to check machines. Cheap to clone.
 #[derive(Clone)]
@@ -69,7 +70,7 @@ impl Enrollment {
     pub fn verify(&self, id: &str) -> Result<Checked> {
         let chain = self.store.read(|db| inventory::store::chain(db, id))?;
         let Some(machine) = chain.last() else { return Ok(self.failed("no route".to_owned())) };
-        let (checked, latency) = self.check(&chain, machine);
+        let (checked, latency) = self.check(&chain, machine)?;
         let found = EnrollmentCheck {
             found: checked.client_id_found,
             matches: checked.client_id_matches,
@@ -106,13 +107,13 @@ impl Enrollment {
     }
 
     /// What the machine shows, and the milliseconds it took to answer on an open connection.
-    fn check(&self, chain: &[Machine], machine: &Machine) -> (Checked, Option<u32>) {
+    fn check(&self, chain: &[Machine], machine: &Machine) -> Result<(Checked, Option<u32>)> {
         let Some(target) = route::target(chain, &self.keys) else {
-            return (self.failed("no route".to_owned()), None);
+            return Ok((self.failed("no route".to_owned()), None));
         };
         let mut line = match self.dial.dial(&target, &self.stop) {
             Ok(line) => line,
-            Err(failure) => return (self.unreached(machine, &failure), None),
+            Err(failure) => return self.unreached(machine, &failure),
         };
         let program = Program::new(include_str!("check.sh"));
         let program = program.set("file", &machine.enrollment.path);
@@ -121,7 +122,7 @@ impl Enrollment {
         let answer = program.call(line.as_mut(), LONGEST_FILE * 2, Some(&self.stop), deadline);
         let answer = match answer {
             Ok(answer) => answer,
-            Err(failure) => return (self.unreached(machine, &failure), None),
+            Err(failure) => return self.unreached(machine, &failure),
         };
         let latency = u32::try_from(begun.elapsed().as_millis()).unwrap_or(u32::MAX);
         let checked = match answer.words.as_deref() {
@@ -135,14 +136,12 @@ impl Enrollment {
                 Checked { reached: true, ..self.failed(text) }
             }
         };
-        (checked, Some(latency))
+        Ok((checked, Some(latency)))
     }
 
     fn compared(&self, content: &[u8], client_id: &str) -> Checked {
         let matches = content_matches(content, client_id);
-        let shown: String = String::from_utf8_lossy(trim(content)).chars().take(100).collect();
-        let error = (!matches)
-            .then(|| format!("the client id on the machine is {shown:?}, not {client_id:?}"));
+        let error = (!matches).then(|| difference(content, client_id));
         Checked {
             enrolled: matches,
             client_id_found: true,
@@ -154,11 +153,17 @@ impl Enrollment {
     }
 
     /// R12.2: SSH failures are logged with target and kind.
-    fn unreached(&self, machine: &Machine, failure: &Failure) -> Checked {
+    /// A check that our own stop has cut short says nothing about the machine.
+    fn unreached(&self, machine: &Machine, failure: &Failure) -> Result<(Checked, Option<u32>)> {
+        if failure.kind == Kind::Stopped {
+            return Err(Error::ShuttingDown);
+        }
         let kind = format!("{:?}", failure.kind);
         log::warn!(link = machine.id.as_str(), kind = kind.as_str(); "not verified: {failure}");
+        let told = failure.told();
         let named = failure.target != machine.id;
-        self.failed(if named { failure.to_string() } else { failure.message.clone() })
+        let told = if named { format!("{}: {told}", failure.target) } else { told };
+        Ok((self.failed(told), None))
     }
 
     fn failed(&self, error: String) -> Checked {
@@ -192,6 +197,15 @@ impl Work {
 #[must_use]
 pub fn content_matches(content: &[u8], client_id: &str) -> bool {
     content.len() <= LONGEST_FILE && trim(content) == client_id.as_bytes()
+}
+
+/// P12: why a content does not match.
+fn difference(content: &[u8], client_id: &str) -> String {
+    if content.len() > LONGEST_FILE {
+        return format!("the client id file is longer than {LONGEST_FILE} bytes");
+    }
+    let shown: String = String::from_utf8_lossy(trim(content)).chars().take(100).collect();
+    format!("the client id on the machine is {shown:?}, not {client_id:?}")
 }
 
 fn trim(content: &[u8]) -> &[u8] {

@@ -382,5 +382,6 @@ impl<'a> Run<'a> {
 
 /// The failure without the target's own name, which stands beside it anyway; a jump host is named.
 fn describe(target: &str, failure: &Failure) -> String {
-    if failure.target == target { failure.message.clone() } else { failure.to_string() }
+    let told = failure.told();
+    if failure.target == target { told } else { format!("{}: {told}", failure.target) }
 }

@@ -75,6 +75,17 @@ impl Failure {
         Failure { target: target.into(), kind, message: message.into(), input_sent: false }
     }
 
+    /// The message for a client of the API, without the directories of our files: key files and the
+    /// like are quoted whole for the log.
+    pub fn told(&self) -> String {
+        let name = |(at, part): (usize, &str)| match part.rsplit_once('/') {
+            // Between quotes, since what is quoted stands at the odd places.
+            Some((_, name)) if at % 2 == 1 && part.starts_with('/') => name.to_owned(),
+            _ => part.to_owned(),
+        };
+        self.message.split('"').enumerate().map(name).collect::<Vec<_>>().join("\"")
+    }
+
     /// Whether a command that needs its whole input may have started. When this is false it has
     /// not, and it is safe to run it again.
     pub fn may_have_started(&self) -> bool {
@@ -92,6 +103,22 @@ impl std::error::Error for Failure {}
 
 impl From<Failure> for crate::error::Error {
     fn from(failure: Failure) -> Self {
-        crate::error::Error::Ssh { target: failure.target, message: failure.message }
+        let message = failure.told();
+        crate::error::Error::Ssh { target: failure.target, message }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_told_the_names_of_our_files_only() {
+        let told = |message: &str| Failure::new("a", Kind::KeyFile, message).told();
+        assert_eq!(
+            told("the key \"/var/keys/id\" of \"a/b\" is bad\nrun: chmod 600 \"/var/keys/id\""),
+            "the key \"id\" of \"a/b\" is bad\nrun: chmod 600 \"id\""
+        );
+        assert_eq!(told("/etc is not quoted"), "/etc is not quoted");
     }
 }
