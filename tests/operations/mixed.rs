@@ -8,36 +8,46 @@ use crate::support::fleet::Fleet;
 use crate::support::linkops::LinkOps;
 use crate::support::sshd::{Silent, Sshd};
 
-/// Ten targets, four scripts, concurrency 3; one refuses, one is silent, one has another client
-/// id, one has another host key.
-#[test]
-fn every_other_execution_is_right_and_every_failure_is_named() {
+/// Ten machines of which all are what they should be, the scripts, and the servers that the tests
+/// turn against them.
+struct Stage {
+    fleet: Fleet,
+    linkops: LinkOps,
+    closed: Sshd,
+    changed: Sshd,
+}
+
+fn stage() -> Stage {
     let mut fleet = Fleet::new(6);
-    let mut closed = Sshd::plain();
-    let mut changed = Sshd::plain();
+    let (closed, changed) = (Sshd::plain(), Sshd::plain());
     for sshd in [&closed, &changed] {
         // They let the fleet's key in.
         let key = fs::read_to_string(fleet.sshd.directory().join("authorized_keys")).unwrap();
         fs::write(sshd.directory().join("authorized_keys"), key).unwrap();
     }
+    let ordinary = fleet.sshd.port();
     fleet.add("refuses", "127.0.0.1", closed.port());
-    fleet.add("silent", "127.0.0.1", 1);
-    fleet.add("stranger", "127.0.0.1", fleet.sshd.port());
+    fleet.add("silent", "127.0.0.1", ordinary);
+    fleet.add("stranger", "127.0.0.1", ordinary);
     fleet.add("changed", "127.0.0.1", changed.port());
     for script in ["one", "two", "three", "four"] {
         fleet.script(script, &format!("echo {script} $SSH_CONNECTION; echo problem >&2"));
     }
-    // It is verified as an ordinary machine, then goes silent.
-    let silent = Silent::start();
-    let ordinary = fleet.sshd.port();
-    fleet.machines[7].port = ordinary;
     fleet.commit();
     let settings =
         "ssh.connection_timeout = 2\nssh.retry_delay = 0\nsecurity.enrollment_required = off";
     let linkops = LinkOps::start_with(&fleet, settings);
     let machines = linkops.get("/api/links?enrolled=true").json();
     assert_eq!(machines.as_array().unwrap().len(), 10, "{machines}");
+    Stage { fleet, linkops, closed, changed }
+}
 
+/// Ten targets, four scripts, concurrency 3; one refuses, one is silent, one has another client
+/// id, one has another host key.
+#[test]
+fn every_other_execution_is_right_and_every_failure_is_named() {
+    let Stage { mut fleet, linkops, mut closed, mut changed } = stage();
+    let silent = Silent::start();
     closed.stop();
     fleet.machines[7].port = silent.port();
     fleet.commit();
