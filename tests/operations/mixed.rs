@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::support::fleet::Fleet;
 use crate::support::linkops::LinkOps;
-use crate::support::sshd::{Silent, Sshd};
+use crate::support::network::Silent;
+use crate::support::sshd::Sshd;
 
 /// Ten machines of which all are what they should be, the scripts, and the servers that the tests
 /// turn against them.

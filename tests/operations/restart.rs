@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::support::client::Event;
 use crate::support::fleet::Fleet;
 use crate::support::linkops::LinkOps;
-use crate::support::sshd::Cuttable;
+use crate::support::network::Cuttable;
 use crate::support::{deadline, wait_until};
 
 /// Prints numbered lines on both streams until the gate opens, then a last one, and exits 7.

@@ -17,8 +17,6 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::wait_until;
 
-pub use super::network::{Cuttable, Silent};
-
 const PROGRAM: &str = "/usr/sbin/sshd";
 
 /// sshd listens on no more addresses; for more of them there is more than one sshd.
