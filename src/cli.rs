@@ -20,6 +20,7 @@ usage: linkopsd [serve] [--config FILE]   serve until SIGTERM
        linkopsd user list
        linkopsd user remove NAME
        linkopsd sync                      sync once from the repository, say what changed
+       linkopsd backup FILE               a consistent copy of the database, also while it is used
        linkopsd version
        linkopsd help
 
@@ -39,6 +40,7 @@ enum Command {
     UserList,
     UserRemove { name: String },
     Sync,
+    Backup { file: PathBuf },
     Version,
     Help,
 }
@@ -87,6 +89,7 @@ fn parse(arguments: &[String]) -> Result<(Command, PathBuf), String> {
         [] | ["serve"] => Command::Serve,
         ["check"] => Command::Check,
         ["sync"] => Command::Sync,
+        ["backup", file] => Command::Backup { file: PathBuf::from(file) },
         ["version"] => Command::Version,
         ["help"] => Command::Help,
         ["user", "list"] => Command::UserList,
@@ -118,6 +121,10 @@ fn run(command: &Command, config: &Path) -> Result<()> {
         Command::Serve => server::run(Config::load(config)?),
         Command::Check => check(config),
         Command::Sync => sync(Config::load(config)?),
+        Command::Backup { file } => {
+            server::backup(&Config::load(config)?, file)?;
+            say(&format!("copied the database to {}\n", file.display()))
+        }
         Command::UserAdd { name, role } => {
             let password = password()?;
             users(config)?.add_user(name, *role, &password)?;
@@ -208,6 +215,7 @@ mod tests {
         assert_eq!(parsed("serve --config x"), Ok(Command::Serve));
         assert_eq!(parsed("--config x check"), Ok(Command::Check));
         assert_eq!(parsed("version"), Ok(Command::Version));
+        assert_eq!(parsed("backup a.db"), Ok(Command::Backup { file: "a.db".into() }));
         let add = Command::UserAdd { name: "ann".into(), role: Role::Viewer };
         assert_eq!(parsed("user add ann --role viewer --password-stdin"), Ok(add));
         assert_eq!(parsed("user remove ann"), Ok(Command::UserRemove { name: "ann".into() }));

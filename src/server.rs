@@ -1,11 +1,14 @@
 //! The server: opens, wires and starts everything, waits for a signal, and stops in reverse. The
 //! only file that sees the whole.
 
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::api::{self, Api};
 use crate::auth::{self, Auth};
@@ -42,11 +45,13 @@ struct Server {
 /// Something that is needed cannot be opened or started.
 pub fn run(config: Config) -> Result<()> {
     logging::start(&config.logging)?;
+    take_descriptors();
     // Before any thread starts, so that no signal is lost.
     let signals = signals()?;
     log::info!(version = env!("CARGO_PKG_VERSION"); "starting"); // R13.4
     let server = Server::start(config).inspect_err(|error| log::error!("{}", error.chain()))?;
-    println!("listening on http://{}", server.http.local_addr());
+    // Whoever started us may have closed it.
+    let _ = writeln!(io::stdout(), "listening on http://{}", server.http.local_addr());
     log::info!("listening on {}", server.http.local_addr());
     let signal = wait_for(signals);
     log::info!("stopping on signal {signal}"); // R13.5
@@ -119,10 +124,21 @@ impl Server {
 /// Section 10: the password is printed once and never logged.
 fn first_admin(auth: &Auth) -> Result<()> {
     if let Some(password) = auth.first_start_admin()? {
-        eprintln!("first start: the user \"admin\" has the password {password}");
+        let line = format!("first start: the user \"admin\" has the password {password}\n");
+        io::stderr()
+            .write_all(line.as_bytes())
+            .map_err(|error| Error::io("tell the first password on standard error", error))?;
         log::info!("first start: made the user \"admin\"");
     }
     Ok(())
+}
+
+/// Connections, sessions and operations take more descriptors than the usual soft limit of 1024.
+fn take_descriptors() {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        log::warn!("the limit of descriptors stays as it is: {error}");
+    }
 }
 
 fn signals() -> Result<signal_hook::iterator::Signals> {
@@ -142,6 +158,14 @@ fn wait_for(mut signals: signal_hook::iterator::Signals) -> i32 {
 pub fn users(config: &Config) -> Result<Arc<Auth>> {
     let store = Arc::new(Store::open(&config.database)?);
     Ok(Arc::new(Auth::new(store, Clock::System, &auth_settings(config))))
+}
+
+/// A copy of the database, also while a server uses it, for the command line.
+///
+/// # Errors
+/// There is no database, the copy exists already, or it cannot be written.
+pub fn backup(config: &Config, copy: &Path) -> Result<()> {
+    Store::copy(&config.database, copy)
 }
 
 /// One sync, for the command line.

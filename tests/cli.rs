@@ -297,3 +297,26 @@ fn no_secret_is_in_the_log() {
         assert!(!log.contains(&secret), "{secret:?} is in the log");
     }
 }
+
+/// Section 10: a consistent copy of a database in use, which is never written over anything.
+#[test]
+fn a_backup_is_a_whole_database_and_overwrites_nothing() {
+    let mut fleet = Fleet::new(1);
+    fleet.script("hello", "echo hello");
+    fleet.commit();
+    let linkops = LinkOps::start(&fleet);
+    let id = linkops.run(&["hello"], &fleet.ids(), serde_json::Value::Null);
+    linkops.wait(&id);
+    let copy = linkops.path("copy.db");
+    let name = copy.to_str().unwrap();
+    let output = linkops.command(&["backup", name]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let store = linkops::store::Store::open(&copy).unwrap();
+    let rows: i64 = store
+        .read(|db| Ok(db.query_row("SELECT count(*) FROM operation_events", [], |row| row.get(0))?))
+        .unwrap();
+    assert_eq!(rows, linkops.wait(&id).len() as i64);
+    let output = linkops.command(&["backup", name]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("File exists"), "{output:?}");
+}

@@ -109,7 +109,10 @@ pub(super) fn reply(error: &Error, request: &Request) -> Response {
     } else {
         log::debug!(request = id, path = path, code = code; "{}", error.chain());
     }
-    let response = body(status, code, &message, &details, id);
+    let mut response = body(status, code, &message, &details, id);
+    if path == "/api/auth/login" && matches!(error, Error::Credentials | Error::Locked { .. }) {
+        response = refused_login(&response);
+    }
     match error {
         Error::Locked { until } => {
             let seconds = (until - Clock::System.now()).max(0).unsigned_abs().div_ceil(1000);
@@ -124,6 +127,13 @@ pub(super) fn reply(error: &Error, request: &Request) -> Response {
         }
         _ => response,
     }
+}
+
+/// Section 3: the failures of a login also say so in the way of its success.
+fn refused_login(response: &Response) -> Response {
+    let mut body: Value = serde_json::from_slice(response.bytes()).unwrap_or_default();
+    body["success"] = false.into();
+    Response::json(response.status(), body.to_string().into_bytes())
 }
 
 /// A failure with a code of its own and these details.
@@ -173,11 +183,7 @@ fn body(status: u16, code: &str, message: &str, details: &Value, request_id: &st
         "timestamp": rfc3339(Clock::System.now()),
         "request_id": request_id,
     });
-    // Section 3: the failures of a login also say so in the way of its success.
-    let body = match code {
-        "INVALID_CREDENTIALS" | "ACCOUNT_LOCKED" => json!({ "success": false, "error": error }),
-        _ => json!({ "error": error }),
-    };
+    let body = json!({ "error": error });
     Response::json(status, body.to_string().into_bytes())
 }
 

@@ -205,7 +205,7 @@ impl Auth {
 
     /// Gives `account` another password, unless it has another one already.
     fn replace_password(&self, account: Account, new: &str) -> Result<Session> {
-        let hash = self.hasher.slot().hash(new)?;
+        let hash = self.hasher.slot()?.hash(new)?;
         let generation = random_name()?;
         let username = &account.user.username;
         let changed = self.store.write(|tx| {
@@ -246,7 +246,7 @@ impl Auth {
         if username.len() > LONGEST_NAME {
             return Err(Error::invalid("username", format!("is longer than {LONGEST_NAME} bytes")));
         }
-        let slot = self.hasher.slot();
+        let slot = self.hasher.slot()?;
         let now = self.clock.now();
         let (locked, account) = self.store.read(|c| {
             let locked = store::locked_until(c, username, self.rule, now)?;

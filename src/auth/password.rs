@@ -19,6 +19,9 @@ const MOST_BYTES: usize = 1_024;
 /// Hashings at a time: 38 MiB, on a host that has 512.
 const SLOTS: usize = 2;
 
+/// The most callers that wait for one; the default is to have ten threads for requests.
+const MOST_WAITING: usize = 6;
+
 /// What one hashing costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HashCost {
@@ -60,8 +63,13 @@ pub(super) fn random() -> Result<String> {
 /// Gives out the slots.
 pub(super) struct Hasher {
     cost: HashCost,
-    free: Mutex<usize>,
+    places: Mutex<Places>,
     freed: Condvar,
+}
+
+struct Places {
+    free: usize,
+    waiting: usize,
 }
 
 /// The right to hash; whoever holds it does not wait for another.
@@ -69,23 +77,34 @@ pub(super) struct Slot<'a>(&'a Hasher);
 
 impl Hasher {
     pub(super) fn new(cost: HashCost) -> Hasher {
-        Hasher { cost, free: Mutex::new(SLOTS), freed: Condvar::new() }
+        let places = Mutex::new(Places { free: SLOTS, waiting: 0 });
+        Hasher { cost, places, freed: Condvar::new() }
     }
 
     /// Waits for a slot.
-    pub(super) fn slot(&self) -> Slot<'_> {
-        let mut free = self
+    ///
+    /// # Errors
+    /// [`Error::RateLimited`] when too many wait already: a flood of logins must not hold all the
+    /// threads that answer requests.
+    pub(super) fn slot(&self) -> Result<Slot<'_>> {
+        let mut places = lock(&self.places);
+        if places.waiting >= MOST_WAITING {
+            return Err(Error::RateLimited { retry_after: 1 });
+        }
+        places.waiting += 1;
+        let mut places = self
             .freed
-            .wait_while(lock(&self.free), |free| *free == 0)
+            .wait_while(places, |places| places.free == 0)
             .unwrap_or_else(PoisonError::into_inner);
-        *free -= 1;
-        Slot(self)
+        places.waiting -= 1;
+        places.free -= 1;
+        Ok(Slot(self))
     }
 }
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
-        *lock(&self.0.free) += 1;
+        lock(&self.0.places).free += 1;
         self.0.freed.notify_one();
     }
 }
@@ -134,6 +153,23 @@ mod tests {
     const CHEAP: HashCost = HashCost { memory: 8, passes: 1 };
 
     #[test]
+    fn when_too_many_wait_for_a_slot_the_next_is_sent_away() {
+        let hasher = Hasher::new(HashCost { memory: 8, passes: 1 });
+        let slots: Vec<_> = (0..SLOTS).map(|_| hasher.slot().ok().unwrap()).collect();
+        std::thread::scope(|scope| {
+            let waiting: Vec<_> =
+                (0..MOST_WAITING).map(|_| scope.spawn(|| hasher.slot().is_ok())).collect();
+            while lock(&hasher.places).waiting < MOST_WAITING {
+                std::thread::yield_now();
+            }
+            assert!(matches!(hasher.slot(), Err(Error::RateLimited { retry_after: 1 })));
+            drop(slots);
+            assert!(waiting.into_iter().all(|one| one.join().unwrap()));
+        });
+        assert!(hasher.slot().is_ok());
+    }
+
+    #[test]
     fn a_password_is_accepted_at_its_limits_and_refused_beyond() {
         for right in ["12345678", "ääääääää", &"x".repeat(1_024)] {
             check("password", right).unwrap();
@@ -146,17 +182,17 @@ mod tests {
     #[test]
     fn a_hash_is_argon2id_with_the_parameters_of_owasp() {
         let hasher = Hasher::new(HashCost::default());
-        let hash = hasher.slot().hash("correct horse").unwrap();
+        let hash = hasher.slot().unwrap().hash("correct horse").unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
-        assert!(hasher.slot().verify("correct horse", Some(&hash)).unwrap());
-        assert!(!hasher.slot().verify("correct house", Some(&hash)).unwrap());
+        assert!(hasher.slot().unwrap().verify("correct horse", Some(&hash)).unwrap());
+        assert!(!hasher.slot().unwrap().verify("correct house", Some(&hash)).unwrap());
     }
 
     /// An unknown user must cost what a known one does.
     #[test]
     fn nobodys_hash_differs_from_a_real_one_in_salt_and_output_only() {
         let hasher = Hasher::new(HashCost::default());
-        let real = hasher.slot().hash("correct horse").unwrap();
+        let real = hasher.slot().unwrap().hash("correct horse").unwrap();
         let nobody = nobodys_hash(hasher.cost);
         let shape = |hash: &str| -> Vec<String> {
             hash.split('$')
@@ -165,23 +201,26 @@ mod tests {
                 .collect()
         };
         assert_eq!(shape(&real), shape(&nobody));
-        assert!(!hasher.slot().verify("correct horse", None).unwrap());
+        assert!(!hasher.slot().unwrap().verify("correct horse", None).unwrap());
     }
 
     #[test]
     fn a_password_that_is_too_long_is_wrong_and_not_cut() {
         let hasher = Hasher::new(CHEAP);
         let longest = "x".repeat(1_024);
-        let hash = hasher.slot().hash(&longest).unwrap();
-        assert!(hasher.slot().verify(&longest, Some(&hash)).unwrap());
-        assert!(!hasher.slot().verify(&"x".repeat(1_025), Some(&hash)).unwrap());
-        assert!(!hasher.slot().verify(&"x".repeat(9_999), Some(&hash)).unwrap());
+        let hash = hasher.slot().unwrap().hash(&longest).unwrap();
+        assert!(hasher.slot().unwrap().verify(&longest, Some(&hash)).unwrap());
+        assert!(!hasher.slot().unwrap().verify(&"x".repeat(1_025), Some(&hash)).unwrap());
+        assert!(!hasher.slot().unwrap().verify(&"x".repeat(9_999), Some(&hash)).unwrap());
     }
 
     #[test]
     fn a_damaged_hash_is_an_error_and_no_wrong_password() {
         let hasher = Hasher::new(CHEAP);
-        assert!(matches!(hasher.slot().verify("x", Some("plain")), Err(Error::Internal(_))));
+        assert!(matches!(
+            hasher.slot().unwrap().verify("x", Some("plain")),
+            Err(Error::Internal(_))
+        ));
     }
 
     #[test]
@@ -194,7 +233,7 @@ mod tests {
                 scope.spawn(|| {
                     start.wait();
                     for _ in 0..50 {
-                        let _slot = hasher.slot();
+                        let _slot = hasher.slot().unwrap();
                         most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                         std::thread::yield_now();
                         inside.fetch_sub(1, Ordering::SeqCst);
@@ -203,7 +242,7 @@ mod tests {
             }
         });
         assert!(most.into_inner() <= SLOTS);
-        assert_eq!(*lock(&hasher.free), SLOTS);
+        assert_eq!(lock(&hasher.places).free, SLOTS);
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl Auth {
     /// The password is not acceptable, or there is no such user.
     pub fn set_password(&self, username: &str, password: &str) -> Result<()> {
         password::check("password", password)?;
-        let hash = self.hasher.slot().hash(password)?;
+        let hash = self.hasher.slot()?.hash(password)?;
         let generation = super::random_name()?;
         found(
             username,
@@ -93,7 +93,7 @@ impl Auth {
     fn account(&self, username: &str, role: Role, password: &str) -> Result<Account> {
         Ok(Account {
             user: User { username: username.to_owned(), role },
-            password_hash: self.hasher.slot().hash(password)?,
+            password_hash: self.hasher.slot()?.hash(password)?,
             generation: super::random_name()?,
         })
     }

@@ -3,6 +3,9 @@
 
 mod migrations;
 
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -34,6 +37,8 @@ impl Store {
         if let Some(directory) = path.parent().filter(|one| !one.as_os_str().is_empty()) {
             std::fs::create_dir_all(directory).map_err(|error| Error::io(doing(), error))?;
         }
+        private(path, OpenOptions::new().create(true))
+            .map_err(|error| Error::io(doing(), error))?;
         let mut connection = Connection::open(path).map_err(|error| failed(doing(), error))?;
         prepare(&connection).map_err(|error| failed(doing(), error))?;
         migrations::run(&mut connection, path)?;
@@ -49,6 +54,23 @@ impl Store {
         let connection = Connection::open_with_flags(path, flags)
             .map_err(|error| failed(format!("open the database {path:?}"), error))?;
         migrations::check(&connection, path)
+    }
+
+    /// Copies a database into a new file, consistent also while a server writes to it.
+    ///
+    /// # Errors
+    /// There is no database of ours, the copy exists already, or it cannot be written.
+    pub fn copy(path: &Path, copy: &Path) -> Result<()> {
+        Store::inspect(path)?;
+        let doing = || format!("copy the database {path:?} to {copy:?}");
+        private(copy, OpenOptions::new().create_new(true))
+            .map_err(|error| Error::io(doing(), error))?;
+        let connection = Connection::open(path).map_err(|error| failed(doing(), error))?;
+        connection
+            .busy_timeout(Duration::from_secs(10))
+            .and_then(|()| connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()]))
+            .map(|_| ())
+            .map_err(|error| failed(doing(), error))
     }
 
     /// Runs `body` with the connection.
@@ -80,6 +102,12 @@ impl Store {
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
             .map_err(|error| failed(format!("checkpoint {:?}", self.path), error))
     }
+}
+
+/// Makes the file for us alone, as it holds password hashes. SQLite fills an empty file, and gives
+/// those beside it the same mode.
+fn private(path: &Path, options: &mut OpenOptions) -> io::Result<()> {
+    options.write(true).mode(0o600).open(path).map(|_| ())
 }
 
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
