@@ -79,7 +79,7 @@ pub(super) const ONLY: &[Only] = &[
     only("std::env::vars", &["src/config.rs"], "the environment is part of the configuration"),
     only("std::env::var_os", &["src/inventory/git.rs"], "git gets a chosen part of the environment"),
     only("std::env::args", &["src/main.rs"], "arguments are parsed by cli"),
-    only("println!", &["tests/"], "everything else goes to the log"),
+    only("println!", &[], "everything else goes to the log"),
     only("eprintln!", &["src/cli.rs"], "everything else goes to the log"),
     only("print!", &[], "everything else goes to the log"),
     only("eprint!", &[], "everything else goes to the log"),
