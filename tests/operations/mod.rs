@@ -3,6 +3,7 @@
 mod live;
 mod mixed;
 mod output;
+mod prepared;
 mod restart;
 mod results;
 mod stop;

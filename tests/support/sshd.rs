@@ -245,6 +245,14 @@ impl Sshd {
         signal(&tree, Signal::KILL);
     }
 
+    /// Ends the shells that run on it, not their connections.
+    pub fn end_commands(&self) {
+        let shell = |pid: &u32| {
+            fs::read_to_string(format!("/proc/{pid}/comm")).ok().as_deref() == Some("bash\n")
+        };
+        signal(&self.tree().into_iter().filter(shell).collect::<Vec<_>>(), Signal::KILL);
+    }
+
     /// Stops all of its processes from running, until [`Sshd::resume`].
     pub fn pause(&self) {
         signal(&self.tree(), Signal::STOP);

@@ -1,5 +1,6 @@
 # Removes what is left of runs whose results are safe. Arguments: their ids; a run that was started
-# again has the id of the first try with a number behind it.
+# again has the id of the first try with a number behind it. Directories that were made ready by a
+# shell that was killed go as well.
 
 LC_ALL=$locale
 cd "${XDG_STATE_HOME:-$HOME/.local/state}/linkops/runs" 2>/dev/null || { say removed; exit 0; }
@@ -10,5 +11,9 @@ for id in "$@"; do
         { IFS=' ' read -r pid boot slot <"$file"; } 2>/dev/null
         old+=("$file" ${slot:+"$slot"})
     done
+done
+for slot in slot-*; do
+    [[ -e $slot/script ]] && continue
+    { IFS= read -r pid <"$slot/pid"; } 2>/dev/null && ! kill -0 "$pid" 2>/dev/null && old+=("$slot")
 done
 rm -rf -- "${old[@]}" && say removed

@@ -88,6 +88,7 @@ mkdir -m 700 "$dir" 2>/dev/null || {
     mkdir -p -m 700 "$base" 2>/dev/null
     problem=$(mkdir -m 700 "$dir" 2>&1) && problem=
 }
+{ printf '%s\n' "$$" >"$dir/pid"; } 2>/dev/null # until there is a script: see clean.sh
 boot=none
 { IFS= read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null
 
