@@ -227,9 +227,9 @@ mod tests {
     fn two_hash_at_a_time_and_no_more() {
         let hasher = Hasher::new(CHEAP);
         let (inside, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let start = Barrier::new(8);
+        let start = Barrier::new(MOST_WAITING); // as many as may wait for sure
         std::thread::scope(|scope| {
-            for _ in 0..8 {
+            for _ in 0..MOST_WAITING {
                 scope.spawn(|| {
                     start.wait();
                     for _ in 0..50 {
