@@ -59,7 +59,8 @@ enum Reading {
 const START_TRIES: usize = 3;
 /// Tries to get an answer from a machine that lets us in.
 const ANSWER_TRIES: usize = 3;
-/// After TERM, the grace and KILL, the end of the run must be told within this.
+/// After TERM, the grace and KILL, the end of the run must be told within this, or within the time
+/// for a command where that is shorter.
 const STOP_MARGIN: Duration = Duration::from_secs(30);
 
 /// An execution under way.
@@ -259,7 +260,7 @@ impl<'a> Run<'a> {
 
     /// After a cut connection the run is as good as running, until its time is over.
     fn give_up(&self, reason: &str) -> Result<Option<Says>, End> {
-        if Instant::now() > self.deadline + STOP_MARGIN {
+        if Instant::now() > self.deadline + self.margin() {
             return Err(self.unknown(format!("{reason}; the script may still be running")));
         }
         Ok(Some(Says::Running))
@@ -302,8 +303,12 @@ impl<'a> Run<'a> {
     fn stop_for(&mut self, why: Why) {
         if self.stopping.is_none() {
             self.stopping = Some(why);
-            self.deadline = Instant::now() + self.job.grace + STOP_MARGIN;
+            self.deadline = Instant::now() + self.job.grace + self.margin();
         }
+    }
+
+    fn margin(&self) -> Duration {
+        STOP_MARGIN.min(self.job.command_timeout)
     }
 
     /// Reads a line until its command has ended; passes the script's output on.
@@ -362,13 +367,13 @@ impl<'a> Run<'a> {
     }
 
     fn stop_beside(&mut self, line: &mut dyn Line) -> Result<(), Failure> {
-        line.beside(COMMAND, &self.stop_program().input(b""), Instant::now() + STOP_MARGIN)?;
+        line.beside(COMMAND, &self.stop_program().input(b""), Instant::now() + self.margin())?;
         self.stop_sent = true;
         Ok(())
     }
 
     fn run_stop(&self, line: &mut dyn Line) -> bool {
-        let deadline = Instant::now() + self.job.grace + STOP_MARGIN;
+        let deadline = Instant::now() + self.job.grace + self.margin();
         self.stop_program().call(line, 4096, None, deadline).is_ok()
     }
 
