@@ -82,10 +82,10 @@ impl Conductor {
         let executions = logs
             .into_iter()
             .map(|log| Execution {
+                tries: earlier_tries(&log.run_id),
                 run_id: log.run_id,
                 status: log.status,
                 started_at: log.started_at,
-                tries: 0,
             })
             .collect();
         let (sender, messages) = bounded(WAITING);
@@ -445,6 +445,13 @@ impl Drop for Conductor {
         }
         handles.into_iter().for_each(Handle::join);
     }
+}
+
+/// How many tries have failed before the one with this id: it is the first one's id with the number
+/// of the try behind it. The machine knows the ids of all, so none is used again after a restart.
+fn earlier_tries(run_id: &str) -> u32 {
+    let number = run_id.split_once('-').and_then(|(_, number)| number.parse::<u32>().ok());
+    number.map_or(0, |number| number.saturating_sub(1))
 }
 
 pub(super) fn not_run(status: ExecutionStatus, error: &str) -> Outcome {
