@@ -271,7 +271,9 @@ impl Conductor {
         self.executions[position].tries += 1;
         if self.executions[position].tries >= START_TRIES {
             let error = "the connection was lost again and again before the script started";
-            self.finish(turn, position, not_run(ExecutionStatus::Failed, error));
+            // Where a run was declared absent, a file says so.
+            let outcome = Outcome { litter: true, ..not_run(ExecutionStatus::Failed, error) };
+            self.finish(turn, position, outcome);
             return;
         }
         // The first try's id stays in front, which is how its traces are found and removed.
