@@ -205,7 +205,7 @@ impl<'a> Run<'a> {
         let mut silent = 0;
         loop {
             let (says, noise) = match self.follow_once() {
-                Ok((Some(says), _)) => (says, String::new()),
+                Ok((Some(says), noise)) => (says, noise),
                 Ok((None, noise)) if silent < ANSWER_TRIES => {
                     silent += 1;
                     log::debug!(target_link = self.job.target.name.as_str(); "no answer: {noise}");
@@ -219,11 +219,15 @@ impl<'a> Run<'a> {
                 Err(end) => return end,
             };
             match says {
-                Says::Running => self.pause(), // it has just ended: ask again
+                // It has just ended, or the connection was cut: ask again.
+                Says::Running => match self.overdue(&noise) {
+                    Some(end) => return end,
+                    None => self.pause(),
+                },
                 Says::Ended(code) => return self.ended(code),
                 Says::Absent if self.stopping.is_some() => return End::NeverRan,
                 Says::Absent => return End::Absent,
-                Says::Refused(reason) => return self.unknown(format!("{reason} {noise}")),
+                Says::Refused(reason) => return self.unknown(reason),
                 Says::Lost(reason) => {
                     self.sweep();
                     return self.unknown(reason.to_owned());
@@ -246,24 +250,33 @@ impl<'a> Run<'a> {
         let program = remote::follow(&self.job.run_id, received);
         let deadline = Instant::now() + self.job.command_timeout;
         if let Err(failure) = line.exec(COMMAND, &program.input(b""), deadline) {
-            return Ok((None, failure.message));
+            // A way that breaks is no answer of the machine.
+            let says = failure.kind.is_transport().then_some(Says::Running);
+            return Ok((says, failure.message));
         }
         match self.read(line.as_mut(), &program) {
             Reading::Left => Err(End::Left),
             Reading::Cut(reason) => {
                 self.stop_sent = false; // it may have been cut off in the middle of it
-                Ok((self.give_up(&reason)?, reason))
+                Ok((Some(Says::Running), reason))
             }
             Reading::Ended(says, _, noise) => Ok((says, noise)),
         }
     }
 
-    /// After a cut connection the run is as good as running, until its time is over.
-    fn give_up(&self, reason: &str) -> Result<Option<Says>, End> {
-        if Instant::now() > self.deadline + self.margin() {
-            return Err(self.unknown(format!("{reason}; the script may still be running")));
+    /// A run whose end is not told is as good as running until its time is over. Then it is
+    /// stopped; when that does not bring its end either, nobody knows it.
+    fn overdue(&mut self, reason: &str) -> Option<End> {
+        let now = Instant::now();
+        if self.stopping.is_none() {
+            if now >= self.deadline {
+                self.stop_for(Why::Time);
+            }
+            return None;
         }
-        Ok(Some(Says::Running))
+        let reason = if reason.is_empty() { "the machine does not tell its end" } else { reason };
+        (now > self.deadline + self.margin())
+            .then(|| self.unknown(format!("{reason}; the script may still be running")))
     }
 
     /// Connects to a machine that is known to be ours, again and again while there is time.
