@@ -141,7 +141,7 @@ impl<'a> Run<'a> {
             Err(failure) if failure.may_have_started() => return Started::Yes(None),
             Err(_) => return Started::No,
         }
-        match self.read(line.as_mut(), program) {
+        match self.read(line.as_mut(), program, Duration::ZERO) {
             // It ended without a word, so it has not started anything.
             Reading::Ended(None, ..) if self.stopping.is_none() => Started::No,
             reading => Started::Yes(self.concluded(reading)),
@@ -158,7 +158,7 @@ impl<'a> Run<'a> {
 
     /// The command for starting the script was accepted.
     fn started(&mut self, line: &mut dyn Line, program: &Program) -> Option<End> {
-        let reading = self.read(line, program);
+        let reading = self.read(line, program, Duration::ZERO);
         self.concluded(reading)
     }
 
@@ -254,7 +254,8 @@ impl<'a> Run<'a> {
             let says = failure.kind.is_transport().then_some(Says::Running);
             return Ok((says, failure.message));
         }
-        match self.read(line.as_mut(), &program) {
+        // It may have ended long ago, while nobody was there to see it: first it is heard.
+        match self.read(line.as_mut(), &program, self.margin()) {
             Reading::Left => Err(End::Left),
             Reading::Cut(reason) => {
                 self.stop_sent = false; // it may have been cut off in the middle of it
@@ -324,8 +325,9 @@ impl<'a> Run<'a> {
         STOP_MARGIN.min(self.job.command_timeout)
     }
 
-    /// Reads a line until its command has ended; passes the script's output on.
-    fn read(&mut self, line: &mut dyn Line, program: &Program) -> Reading {
+    /// Reads a line until its command has ended; passes the script's output on. Until it is known
+    /// to be running it has at least `hearing` for each thing that it says.
+    fn read(&mut self, line: &mut dyn Line, program: &Program, hearing: Duration) -> Reading {
         let (mut out, mut err) = (program.preamble(), program.preamble());
         let (mut says, mut exit, mut beside) = (None, None, false);
         loop {
@@ -334,7 +336,11 @@ impl<'a> Run<'a> {
                 return Reading::Ended(says, exit, noise.trim().to_owned());
             }
             let latch = self.stopping.is_none().then_some(&self.control.latch);
-            match line.next(latch, self.deadline) {
+            let deadline = match says {
+                Some(Says::Running) => self.deadline,
+                _ => self.deadline.max(Instant::now() + hearing),
+            };
+            match line.next(latch, deadline) {
                 Ok(Event::Output { stream: Stream::Stdout, data }) if !out.is_over() => {
                     if let Some((words, rest)) = out.feed(&data) {
                         says = Some(Says::parse(&words));
