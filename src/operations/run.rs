@@ -59,6 +59,8 @@ enum Reading {
 const START_TRIES: usize = 3;
 /// Tries to get an answer from a machine that lets us in.
 const ANSWER_TRIES: usize = 3;
+/// Tries to run the stop program before the run is followed without.
+const STOP_TRIES: usize = 5;
 /// After TERM, the grace and KILL, the end of the run must be told within this, or within the time
 /// for a command where that is shorter.
 const STOP_MARGIN: Duration = Duration::from_secs(30);
@@ -202,6 +204,8 @@ impl<'a> Run<'a> {
 
     /// Takes up a run that may have started, until its end is known or its time is over.
     fn follow(&mut self) -> End {
+        // It may have been cut off in the middle of it.
+        self.stop_sent = false;
         let mut silent = 0;
         loop {
             let (says, noise) = match self.follow_once() {
@@ -238,11 +242,7 @@ impl<'a> Run<'a> {
 
     /// One connection: what the run says of itself, or the end when there is no way to it.
     fn follow_once(&mut self) -> Result<(Option<Says>, String), End> {
-        if self.stopping.is_some() && !self.stop_sent {
-            let mut line = self.dial_again()?;
-            self.stop_sent = self.run_stop(line.as_mut());
-        }
-        let mut line = self.dial_again()?;
+        let mut line = self.dial_to_follow()?;
         let received = (
             self.intakes.of(Stream::Stdout).received(),
             self.intakes.of(Stream::Stderr).received(),
@@ -278,6 +278,18 @@ impl<'a> Run<'a> {
         let reason = if reason.is_empty() { "the machine does not tell its end" } else { reason };
         (now > self.deadline + self.margin())
             .then(|| self.unknown(format!("{reason}; the script may still be running")))
+    }
+
+    /// A line to follow on. What is to be stopped is stopped before, if the machine lets us.
+    fn dial_to_follow(&mut self) -> Result<Box<dyn Line>, End> {
+        for _ in 0..STOP_TRIES {
+            let mut line = self.dial_again()?; // where a stop may be asked for
+            if self.stopping.is_none() || self.stop_sent {
+                return Ok(line);
+            }
+            self.stop_sent = self.run_stop(line.as_mut());
+        }
+        self.dial_again()
     }
 
     /// Connects to a machine that is known to be ours, again and again while there is time.
