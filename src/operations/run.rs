@@ -105,6 +105,9 @@ impl<'a> Run<'a> {
 
     /// None when the connection was lost after the script may have started.
     fn start(&mut self) -> Option<End> {
+        if self.control.latch.is_set() {
+            return Some(self.unstarted());
+        }
         let program = remote::start(self.job);
         let input = program.input(&self.job.text);
         if let Some(line) = self.dial.dial_prepared(&self.job.target)
@@ -150,10 +153,14 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Somebody has asked for something else before it started.
+    fn unstarted(&self) -> End {
+        if self.control.is_leaving() { End::Left } else { End::NeverRan }
+    }
+
     fn not_reached(&self, failure: Failure) -> End {
         match failure.kind {
-            Kind::Stopped if self.control.is_leaving() => End::Left,
-            Kind::Stopped => End::NeverRan,
+            Kind::Stopped => self.unstarted(),
             _ => End::Refused(describe(&self.job.target.name, &failure)),
         }
     }
