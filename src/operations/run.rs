@@ -179,6 +179,9 @@ impl<'a> Run<'a> {
             Reading::Ended(Some(Says::Running), Exit::Code(code), _) => Some(self.ended(code)),
             Reading::Ended(Some(Says::Refused(reason)), ..) => Some(End::Refused(reason)),
             // It says "started" before it starts the script, and it ended without saying so.
+            Reading::Ended(None, Exit::Code(_), _) if self.stopping == Some(Why::Asked) => {
+                Some(End::NeverRan)
+            }
             Reading::Ended(None, Exit::Code(code), noise) => Some(End::Refused(format!(
                 "bash could not be started on the machine: exit code {code}, {noise:?}"
             ))),
