@@ -10,6 +10,7 @@ use super::remote::{self, Says};
 use super::worker::{Control, Job};
 use crate::ssh::program::{COMMAND, Program};
 use crate::ssh::{Dial, Event, Exit, Failure, Kind, Line, Stream};
+use crate::threads::Latch;
 
 /// How an execution came to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -305,9 +306,7 @@ impl<'a> Run<'a> {
     /// Connects to a machine that is known to be ours, again and again while there is time.
     fn dial_again(&mut self) -> Result<Box<dyn Line>, End> {
         loop {
-            let latch =
-                if self.stopping.is_some() { &self.control.never } else { &self.control.latch };
-            let failure = match self.dial.dial(&self.job.target, latch) {
+            let failure = match self.dial.dial(&self.job.target, self.latch()) {
                 Ok(line) => return Ok(line),
                 Err(failure) => failure,
             };
@@ -329,11 +328,12 @@ impl<'a> Run<'a> {
     }
 
     fn pause(&self) {
-        if self.stopping.is_none() {
-            self.control.latch.wait(self.job.retry_delay);
-        } else {
-            self.control.never.wait(self.job.retry_delay);
-        }
+        self.latch().wait(self.job.retry_delay);
+    }
+
+    /// What ends a wait: a stop, unless it is under way, or the order to leave.
+    fn latch(&self) -> &'a Latch {
+        if self.stopping.is_some() { &self.control.left } else { &self.control.latch }
     }
 
     fn stop_for(&mut self, why: Why) {
@@ -357,12 +357,11 @@ impl<'a> Run<'a> {
                 let noise = [out.noise(), err.noise()].join(" ");
                 return Reading::Ended(says, exit, noise.trim().to_owned());
             }
-            let latch = self.stopping.is_none().then_some(&self.control.latch);
             let deadline = match says {
                 Some(Says::Running) => self.deadline,
                 _ => self.deadline.max(Instant::now() + hearing),
             };
-            match line.next(latch, deadline) {
+            match line.next(Some(self.latch()), deadline) {
                 Ok(Event::Output { stream: Stream::Stdout, data }) if !out.is_over() => {
                     if let Some((words, rest)) = out.feed(&data) {
                         says = Some(Says::parse(&words));
@@ -415,12 +414,12 @@ impl<'a> Run<'a> {
 
     fn run_stop(&self, line: &mut dyn Line) -> bool {
         let deadline = Instant::now() + self.job.grace + self.margin();
-        self.stop_program().call(line, 4096, None, deadline).is_ok()
+        self.stop_program().call(line, 4096, Some(&self.control.left), deadline).is_ok()
     }
 
     /// Ends what a killed run may have left behind.
     fn sweep(&self) {
-        if let Ok(mut line) = self.dial.dial(&self.job.target, &self.control.never) {
+        if let Ok(mut line) = self.dial.dial(&self.job.target, &self.control.left) {
             self.run_stop(line.as_mut());
         }
     }
