@@ -5,4 +5,5 @@ mod mixed;
 mod output;
 mod restart;
 mod results;
+mod seam;
 mod stop;
