@@ -347,11 +347,13 @@ impl<'a> Run<'a> {
         STOP_MARGIN.min(self.job.command_timeout)
     }
 
-    /// Reads a line until its command has ended; passes the script's output on. Until it is known
-    /// to be running it has at least `hearing` for each thing that it says.
+    /// Reads a line until its command has ended; passes the script's output on. It has at
+    /// least `hearing` to say how the script stands, and the time of a command for the output of one
+    /// that does not run any more.
     fn read(&mut self, line: &mut dyn Line, program: &Program, hearing: Duration) -> Reading {
         let (mut out, mut err) = (program.preamble(), program.preamble());
         let (mut says, mut exit, mut beside) = (None, None, false);
+        let mut patience = Instant::now() + hearing;
         loop {
             if let Some(exit) = exit.clone().filter(|_| !beside) {
                 let noise = [out.noise(), err.noise()].join(" ");
@@ -359,12 +361,13 @@ impl<'a> Run<'a> {
             }
             let deadline = match says {
                 Some(Says::Running) => self.deadline,
-                _ => self.deadline.max(Instant::now() + hearing),
+                _ => self.deadline.max(patience),
             };
             match line.next(Some(self.latch()), deadline) {
                 Ok(Event::Output { stream: Stream::Stdout, data }) if !out.is_over() => {
                     if let Some((words, rest)) = out.feed(&data) {
                         says = Some(Says::parse(&words));
+                        patience = Instant::now() + self.job.command_timeout;
                         self.pass(Stream::Stdout, rest);
                     }
                 }
