@@ -82,10 +82,10 @@ impl Conductor {
         let executions = logs
             .into_iter()
             .map(|log| Execution {
+                tries: earlier_tries(&log.run_id),
                 run_id: log.run_id,
                 status: log.status,
                 started_at: log.started_at,
-                tries: 0,
             })
             .collect();
         let (sender, messages) = bounded(WAITING);
@@ -271,7 +271,9 @@ impl Conductor {
         self.executions[position].tries += 1;
         if self.executions[position].tries >= START_TRIES {
             let error = "the connection was lost again and again before the script started";
-            self.finish(turn, position, not_run(ExecutionStatus::Failed, error));
+            // Where a run was declared absent, a file says so.
+            let outcome = Outcome { litter: true, ..not_run(ExecutionStatus::Failed, error) };
+            self.finish(turn, position, outcome);
             return;
         }
         // The first try's id stays in front, which is how its traces are found and removed.
@@ -445,6 +447,13 @@ impl Drop for Conductor {
         }
         handles.into_iter().for_each(Handle::join);
     }
+}
+
+/// How many tries have failed before the one with this id: it is the first one's id with the number
+/// of the try behind it. The machine knows the ids of all, so none is used again after a restart.
+fn earlier_tries(run_id: &str) -> u32 {
+    let number = run_id.split_once('-').and_then(|(_, number)| number.parse::<u32>().ok());
+    number.map_or(0, |number| number.saturating_sub(1))
 }
 
 pub(super) fn not_run(status: ExecutionStatus, error: &str) -> Outcome {

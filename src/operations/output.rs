@@ -28,7 +28,8 @@ impl Intake {
     /// Takes what the machine sent; gives what can be shown now, which may be nothing.
     pub(super) fn take(&mut self, data: &[u8]) -> Vec<u8> {
         self.received += data.len() as u64;
-        let room = (self.limit - self.kept).min(data.len());
+        // The limit may have been lowered since the first part was kept.
+        let room = self.limit.saturating_sub(self.kept).min(data.len());
         self.truncated |= room < data.len();
         self.kept += room;
         let mut whole = std::mem::take(&mut self.held);

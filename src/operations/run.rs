@@ -10,6 +10,7 @@ use super::remote::{self, Says};
 use super::worker::{Control, Job};
 use crate::ssh::program::{COMMAND, Program};
 use crate::ssh::{Dial, Event, Exit, Failure, Kind, Line, Stream};
+use crate::threads::Latch;
 
 /// How an execution came to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +60,10 @@ enum Reading {
 const START_TRIES: usize = 3;
 /// Tries to get an answer from a machine that lets us in.
 const ANSWER_TRIES: usize = 3;
-/// After TERM, the grace and KILL, the end of the run must be told within this.
+/// Tries to run the stop program before the run is followed without.
+const STOP_TRIES: usize = 5;
+/// After TERM, the grace and KILL, the end of the run must be told within this, or within the time
+/// for a command where that is shorter.
 const STOP_MARGIN: Duration = Duration::from_secs(30);
 
 /// An execution under way.
@@ -102,6 +106,9 @@ impl<'a> Run<'a> {
 
     /// None when the connection was lost after the script may have started.
     fn start(&mut self) -> Option<End> {
+        if self.control.latch.is_set() {
+            return Some(self.unstarted());
+        }
         let program = remote::start(self.job);
         let input = program.input(&self.job.text);
         if let Some(line) = self.dial.dial_prepared(&self.job.target)
@@ -140,24 +147,28 @@ impl<'a> Run<'a> {
             Err(failure) if failure.may_have_started() => return Started::Yes(None),
             Err(_) => return Started::No,
         }
-        match self.read(line.as_mut(), program) {
+        match self.read(line.as_mut(), program, Duration::ZERO) {
             // It ended without a word, so it has not started anything.
             Reading::Ended(None, ..) if self.stopping.is_none() => Started::No,
             reading => Started::Yes(self.concluded(reading)),
         }
     }
 
+    /// Somebody has asked for something else before it started.
+    fn unstarted(&self) -> End {
+        if self.control.is_leaving() { End::Left } else { End::NeverRan }
+    }
+
     fn not_reached(&self, failure: Failure) -> End {
         match failure.kind {
-            Kind::Stopped if self.control.is_leaving() => End::Left,
-            Kind::Stopped => End::NeverRan,
+            Kind::Stopped => self.unstarted(),
             _ => End::Refused(describe(&self.job.target.name, &failure)),
         }
     }
 
     /// The command for starting the script was accepted.
     fn started(&mut self, line: &mut dyn Line, program: &Program) -> Option<End> {
-        let reading = self.read(line, program);
+        let reading = self.read(line, program, Duration::ZERO);
         self.concluded(reading)
     }
 
@@ -169,6 +180,9 @@ impl<'a> Run<'a> {
             Reading::Ended(Some(Says::Running), Exit::Code(code), _) => Some(self.ended(code)),
             Reading::Ended(Some(Says::Refused(reason)), ..) => Some(End::Refused(reason)),
             // It says "started" before it starts the script, and it ended without saying so.
+            Reading::Ended(None, Exit::Code(_), _) if self.stopping == Some(Why::Asked) => {
+                Some(End::NeverRan)
+            }
             Reading::Ended(None, Exit::Code(code), noise) => Some(End::Refused(format!(
                 "bash could not be started on the machine: exit code {code}, {noise:?}"
             ))),
@@ -201,10 +215,12 @@ impl<'a> Run<'a> {
 
     /// Takes up a run that may have started, until its end is known or its time is over.
     fn follow(&mut self) -> End {
+        // It may have been cut off in the middle of it.
+        self.stop_sent = false;
         let mut silent = 0;
         loop {
             let (says, noise) = match self.follow_once() {
-                Ok((Some(says), _)) => (says, String::new()),
+                Ok((Some(says), noise)) => (says, noise),
                 Ok((None, noise)) if silent < ANSWER_TRIES => {
                     silent += 1;
                     log::debug!(target_link = self.job.target.name.as_str(); "no answer: {noise}");
@@ -218,11 +234,15 @@ impl<'a> Run<'a> {
                 Err(end) => return end,
             };
             match says {
-                Says::Running => self.pause(), // it has just ended: ask again
+                // It has just ended, or the connection was cut: ask again.
+                Says::Running => match self.overdue(&noise) {
+                    Some(end) => return end,
+                    None => self.pause(),
+                },
                 Says::Ended(code) => return self.ended(code),
                 Says::Absent if self.stopping.is_some() => return End::NeverRan,
                 Says::Absent => return End::Absent,
-                Says::Refused(reason) => return self.unknown(format!("{reason} {noise}")),
+                Says::Refused(reason) => return self.unknown(reason),
                 Says::Lost(reason) => {
                     self.sweep();
                     return self.unknown(reason.to_owned());
@@ -233,11 +253,7 @@ impl<'a> Run<'a> {
 
     /// One connection: what the run says of itself, or the end when there is no way to it.
     fn follow_once(&mut self) -> Result<(Option<Says>, String), End> {
-        if self.stopping.is_some() && !self.stop_sent {
-            let mut line = self.dial_again()?;
-            self.stop_sent = self.run_stop(line.as_mut());
-        }
-        let mut line = self.dial_again()?;
+        let mut line = self.dial_to_follow()?;
         let received = (
             self.intakes.of(Stream::Stdout).received(),
             self.intakes.of(Stream::Stderr).received(),
@@ -245,32 +261,52 @@ impl<'a> Run<'a> {
         let program = remote::follow(&self.job.run_id, received);
         let deadline = Instant::now() + self.job.command_timeout;
         if let Err(failure) = line.exec(COMMAND, &program.input(b""), deadline) {
-            return Ok((None, failure.message));
+            // A way that breaks is no answer of the machine.
+            let says = failure.kind.is_transport().then_some(Says::Running);
+            return Ok((says, failure.message));
         }
-        match self.read(line.as_mut(), &program) {
+        // It may have ended long ago, while nobody was there to see it: first it is heard.
+        match self.read(line.as_mut(), &program, self.margin()) {
             Reading::Left => Err(End::Left),
             Reading::Cut(reason) => {
                 self.stop_sent = false; // it may have been cut off in the middle of it
-                Ok((self.give_up(&reason)?, reason))
+                Ok((Some(Says::Running), reason))
             }
             Reading::Ended(says, _, noise) => Ok((says, noise)),
         }
     }
 
-    /// After a cut connection the run is as good as running, until its time is over.
-    fn give_up(&self, reason: &str) -> Result<Option<Says>, End> {
-        if Instant::now() > self.deadline + STOP_MARGIN {
-            return Err(self.unknown(format!("{reason}; the script may still be running")));
+    /// A run whose end is not told is as good as running until its time is over. Then it is
+    /// stopped; when that does not bring its end either, nobody knows it.
+    fn overdue(&mut self, reason: &str) -> Option<End> {
+        let now = Instant::now();
+        if self.stopping.is_none() {
+            if now >= self.deadline {
+                self.stop_for(Why::Time);
+            }
+            return None;
         }
-        Ok(Some(Says::Running))
+        let reason = if reason.is_empty() { "the machine does not tell its end" } else { reason };
+        (now > self.deadline + self.margin())
+            .then(|| self.unknown(format!("{reason}; the script may still be running")))
+    }
+
+    /// A line to follow on. What is to be stopped is stopped before, if the machine lets us.
+    fn dial_to_follow(&mut self) -> Result<Box<dyn Line>, End> {
+        for _ in 0..STOP_TRIES {
+            let mut line = self.dial_again()?; // where a stop may be asked for
+            if self.stopping.is_none() || self.stop_sent {
+                return Ok(line);
+            }
+            self.stop_sent = self.run_stop(line.as_mut());
+        }
+        self.dial_again()
     }
 
     /// Connects to a machine that is known to be ours, again and again while there is time.
     fn dial_again(&mut self) -> Result<Box<dyn Line>, End> {
         loop {
-            let latch =
-                if self.stopping.is_some() { &self.control.never } else { &self.control.latch };
-            let failure = match self.dial.dial(&self.job.target, latch) {
+            let failure = match self.dial.dial(&self.job.target, self.latch()) {
                 Ok(line) => return Ok(line),
                 Err(failure) => failure,
             };
@@ -292,34 +328,46 @@ impl<'a> Run<'a> {
     }
 
     fn pause(&self) {
-        if self.stopping.is_none() {
-            self.control.latch.wait(self.job.retry_delay);
-        } else {
-            self.control.never.wait(self.job.retry_delay);
-        }
+        self.latch().wait(self.job.retry_delay);
+    }
+
+    /// What ends a wait: a stop, unless it is under way, or the order to leave.
+    fn latch(&self) -> &'a Latch {
+        if self.stopping.is_some() { &self.control.left } else { &self.control.latch }
     }
 
     fn stop_for(&mut self, why: Why) {
         if self.stopping.is_none() {
             self.stopping = Some(why);
-            self.deadline = Instant::now() + self.job.grace + STOP_MARGIN;
+            self.deadline = Instant::now() + self.job.grace + self.margin();
         }
     }
 
-    /// Reads a line until its command has ended; passes the script's output on.
-    fn read(&mut self, line: &mut dyn Line, program: &Program) -> Reading {
+    fn margin(&self) -> Duration {
+        STOP_MARGIN.min(self.job.command_timeout)
+    }
+
+    /// Reads a line until its command has ended; passes the script's output on. It has at
+    /// least `hearing` to say how the script stands, and the time of a command for the output of one
+    /// that does not run any more.
+    fn read(&mut self, line: &mut dyn Line, program: &Program, hearing: Duration) -> Reading {
         let (mut out, mut err) = (program.preamble(), program.preamble());
         let (mut says, mut exit, mut beside) = (None, None, false);
+        let mut patience = Instant::now() + hearing;
         loop {
             if let Some(exit) = exit.clone().filter(|_| !beside) {
                 let noise = [out.noise(), err.noise()].join(" ");
                 return Reading::Ended(says, exit, noise.trim().to_owned());
             }
-            let latch = self.stopping.is_none().then_some(&self.control.latch);
-            match line.next(latch, self.deadline) {
+            let deadline = match says {
+                Some(Says::Running) => self.deadline,
+                _ => self.deadline.max(patience),
+            };
+            match line.next(Some(self.latch()), deadline) {
                 Ok(Event::Output { stream: Stream::Stdout, data }) if !out.is_over() => {
                     if let Some((words, rest)) = out.feed(&data) {
                         says = Some(Says::parse(&words));
+                        patience = Instant::now() + self.job.command_timeout;
                         self.pass(Stream::Stdout, rest);
                     }
                 }
@@ -362,19 +410,19 @@ impl<'a> Run<'a> {
     }
 
     fn stop_beside(&mut self, line: &mut dyn Line) -> Result<(), Failure> {
-        line.beside(COMMAND, &self.stop_program().input(b""), Instant::now() + STOP_MARGIN)?;
+        line.beside(COMMAND, &self.stop_program().input(b""), Instant::now() + self.margin())?;
         self.stop_sent = true;
         Ok(())
     }
 
     fn run_stop(&self, line: &mut dyn Line) -> bool {
-        let deadline = Instant::now() + self.job.grace + STOP_MARGIN;
-        self.stop_program().call(line, 4096, None, deadline).is_ok()
+        let deadline = Instant::now() + self.job.grace + self.margin();
+        self.stop_program().call(line, 4096, Some(&self.control.left), deadline).is_ok()
     }
 
     /// Ends what a killed run may have left behind.
     fn sweep(&self) {
-        if let Ok(mut line) = self.dial.dial(&self.job.target, &self.control.never) {
+        if let Ok(mut line) = self.dial.dial(&self.job.target, &self.control.left) {
             self.run_stop(line.as_mut());
         }
     }

@@ -106,6 +106,8 @@ pub(super) struct Control {
     pub(super) latch: Latch,
     /// Never set: for what must be done although `latch` is.
     pub(super) never: Latch,
+    /// Set when the scripts are to be left alone, also by a worker that is stopping its script.
+    pub(super) left: Latch,
     leaving: AtomicBool,
     closing: AtomicBool,
 }
@@ -116,6 +118,7 @@ impl Control {
         Ok(Control {
             latch: Latch::new()?,
             never: Latch::new()?,
+            left: Latch::new()?,
             leaving: AtomicBool::new(false),
             closing: AtomicBool::new(false),
         })
@@ -140,6 +143,7 @@ impl Control {
     /// Asks for the scripts to be left alone; somebody else will follow them.
     pub(super) fn leave(&self) {
         self.leaving.store(true, Ordering::SeqCst);
+        self.left.set();
         self.latch.set();
     }
 

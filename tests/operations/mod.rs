@@ -6,4 +6,5 @@ mod output;
 mod prepared;
 mod restart;
 mod results;
+mod seam;
 mod stop;

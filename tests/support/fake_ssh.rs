@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use linkops::ssh::{Dial, Event, Failure, Kind, Line, Target};
 use linkops::threads::Latch;
@@ -17,6 +17,26 @@ pub enum Scene {
     Refuses(Failure),
     /// It gets a line on which this happens. After that nothing does: `next` waits.
     Plays(Vec<Result<Event, Failure>>),
+    /// It gets a line on which this is what happens once its command has its input.
+    Acts(Actor),
+}
+
+/// What happens after the input of a target's command is known; or the command does not start.
+pub type Actor = Arc<dyn Fn(&str, &[u8]) -> Result<Vec<Step>, Failure> + Send + Sync>;
+
+/// A part of what happens on a line. As on a real one, the caller's latch and deadline come first.
+#[derive(Clone)]
+pub enum Step {
+    /// The caller is told this.
+    Tells(Result<Event, Failure>),
+    /// Nothing happens until the caller's latch is set or its deadline passes.
+    Waits,
+    /// Nothing happens until this latch is set, or else the caller's latch, or its deadline passes.
+    Until(Arc<Latch>),
+    /// The caller's thread does this; then the next step follows, whatever was asked meanwhile.
+    Does(Arc<dyn Fn() + Send + Sync>),
+    /// The next command beside does not start.
+    RefusesBeside(Failure),
 }
 
 /// What was asked.
@@ -24,6 +44,8 @@ pub enum Scene {
 pub enum Call {
     /// A line to the target.
     Dial,
+    /// A line with a prepared command was wanted, and there was one.
+    DialPrepared,
     /// The main command, with its input.
     Exec(String, Vec<u8>),
     /// A command beside it, with its input.
@@ -47,7 +69,10 @@ pub struct FakeSsh {
 #[derive(Default)]
 struct Stage {
     scenes: HashMap<String, VecDeque<Scene>>,
-    calls: Vec<(String, Call)>,
+    prepared: HashMap<String, VecDeque<Actor>>,
+    always: Option<Actor>,
+    lines: usize,
+    calls: Vec<(usize, String, Call)>,
 }
 
 impl FakeSsh {
@@ -57,47 +82,111 @@ impl FakeSsh {
         stage.scenes.entry(target.to_owned()).or_default().push_back(scene);
     }
 
+    /// Adds a line with a prepared command; the actor gets what is sent to it.
+    pub fn prepared(&self, target: &str, actor: Actor) {
+        let mut stage = self.stage.lock().unwrap();
+        stage.prepared.entry(target.to_owned()).or_default().push_back(actor);
+    }
+
+    /// What all dials without a scene meet from now on.
+    pub fn always(&self, actor: Actor) {
+        self.stage.lock().unwrap().always = Some(actor);
+    }
+
     /// Everything that was asked for the target, in order.
     pub fn calls(&self, target: &str) -> Vec<Call> {
         let stage = self.stage.lock().unwrap();
-        let of_target = stage.calls.iter().filter(|(name, _)| name == target);
-        of_target.map(|(_, call)| call.clone()).collect()
+        let of_target = stage.calls.iter().filter(|(_, name, _)| name == target);
+        of_target.map(|(.., call)| call.clone()).collect()
     }
 
-    fn note(&self, target: &str, call: Call) {
-        self.stage.lock().unwrap().calls.push((target.to_owned(), call));
+    /// Everything that was asked since the last time, in order, each with the number of its line.
+    pub fn take_calls(&self) -> Vec<(usize, String, Call)> {
+        std::mem::take(&mut self.stage.lock().unwrap().calls)
+    }
+
+    fn note(&self, line: usize, target: &str, call: Call) {
+        self.stage.lock().unwrap().calls.push((line, target.to_owned(), call));
+    }
+
+    /// The number of a new line.
+    fn line(&self) -> usize {
+        let mut stage = self.stage.lock().unwrap();
+        stage.lines += 1;
+        stage.lines
     }
 }
 
 impl Dial for FakeSsh {
     fn dial(&self, target: &Target, stop: &Latch) -> Result<Box<dyn Line>, Failure> {
-        self.note(&target.name, Call::Dial);
+        let number = self.line();
+        self.note(number, &target.name, Call::Dial);
         if stop.is_set() {
             return Err(Failure::new(&target.name, Kind::Stopped, "stopped"));
         }
         let mut stage = self.stage.lock().unwrap();
         let scene = stage.scenes.get_mut(&target.name).and_then(VecDeque::pop_front);
-        let (refusal, events) = match scene {
+        let scene = scene.or_else(|| stage.always.clone().map(Scene::Acts));
+        drop(stage);
+        let (refusal, steps, actor) = match scene {
             None => return Err(Failure::new(&target.name, Kind::Unreachable, "no scene is left")),
             Some(Scene::Unreachable(failure)) => return Err(failure),
-            Some(Scene::Refuses(failure)) => (Some(failure), VecDeque::new()),
-            Some(Scene::Plays(events)) => (None, events.into()),
+            Some(Scene::Refuses(failure)) => (Some(failure), VecDeque::new(), None),
+            Some(Scene::Plays(events)) => {
+                (None, events.into_iter().map(Step::Tells).collect(), None)
+            }
+            Some(Scene::Acts(actor)) => (None, VecDeque::new(), Some(actor)),
         };
         let (target, ssh) = (target.name.clone(), self.clone());
-        Ok(Box::new(FakeLine { target, ssh, refusal, events }))
+        Ok(Box::new(FakeLine { number, target, ssh, refusal, actor, steps }))
     }
 
-    /// The stand-in's lines have nothing prepared.
-    fn dial_prepared(&self, _: &Target) -> Option<Box<dyn Line>> {
-        None
+    fn dial_prepared(&self, target: &Target) -> Option<Box<dyn Line>> {
+        let mut stage = self.stage.lock().unwrap();
+        let actor = stage.prepared.get_mut(&target.name)?.pop_front()?;
+        drop(stage);
+        let (number, ssh, target) = (self.line(), self.clone(), target.name.clone());
+        self.note(number, &target, Call::DialPrepared);
+        let (refusal, steps, actor) = (None, VecDeque::new(), Some(actor));
+        Some(Box::new(FakeLine { number, target, ssh, refusal, actor, steps }))
     }
 }
 
 struct FakeLine {
+    number: usize,
     target: String,
     ssh: FakeSsh,
     refusal: Option<Failure>,
-    events: VecDeque<Result<Event, Failure>>,
+    actor: Option<Actor>,
+    steps: VecDeque<Step>,
+}
+
+impl FakeLine {
+    fn note(&self, call: Call) {
+        self.ssh.note(self.number, &self.target, call);
+    }
+
+    /// The command has its input.
+    fn act(&mut self, input: &[u8]) -> Result<(), Failure> {
+        if let Some(actor) = self.actor.take() {
+            self.steps = actor(&self.target, input)?.into();
+        }
+        self.refusal.take().map_or(Ok(()), Err)
+    }
+
+    fn interrupted(stop: Option<&Latch>, deadline: Instant) -> Option<Event> {
+        if stop.is_some_and(Latch::is_set) {
+            return Some(Event::Stopped);
+        }
+        (Instant::now() >= deadline).then_some(Event::TimedOut)
+    }
+
+    /// Waits for what the caller has named.
+    fn wait(stop: Option<&Latch>, deadline: Instant) -> Event {
+        let time = deadline.saturating_duration_since(Instant::now());
+        let never = Latch::new().unwrap();
+        if stop.unwrap_or(&never).wait(time) { Event::Stopped } else { Event::TimedOut }
+    }
 }
 
 impl Line for FakeLine {
@@ -106,45 +195,70 @@ impl Line for FakeLine {
     }
 
     fn exec(&mut self, command: &str, input: &[u8], _: Instant) -> Result<(), Failure> {
-        self.ssh.note(&self.target, Call::Exec(command.to_owned(), input.to_vec()));
-        self.refusal.take().map_or(Ok(()), Err)
+        self.note(Call::Exec(command.to_owned(), input.to_vec()));
+        self.act(input)
     }
 
     fn next(&mut self, stop: Option<&Latch>, deadline: Instant) -> Result<Event, Failure> {
-        if stop.is_some_and(Latch::is_set) {
-            return Ok(Event::Stopped);
+        let mut hurried = false;
+        loop {
+            if !hurried && let Some(event) = FakeLine::interrupted(stop, deadline) {
+                if let Some(Step::Waits) = self.steps.front() {
+                    self.steps.pop_front();
+                }
+                return Ok(event);
+            }
+            match self.steps.front().cloned() {
+                Some(Step::Until(latch)) if !latch.wait(Duration::from_millis(2)) => continue,
+                Some(Step::Waits) | None => {
+                    self.steps.pop_front();
+                    return Ok(FakeLine::wait(stop, deadline));
+                }
+                Some(Step::Until(_) | Step::RefusesBeside(_)) => {}
+                Some(Step::Does(deed)) => {
+                    self.steps.pop_front();
+                    deed();
+                    hurried = true;
+                    continue;
+                }
+                Some(Step::Tells(event)) => {
+                    self.steps.pop_front();
+                    return event;
+                }
+            }
+            self.steps.pop_front();
         }
-        if let Some(event) = self.events.pop_front() {
-            return event;
-        }
-        let time = deadline.saturating_duration_since(Instant::now());
-        let never = Latch::new().unwrap();
-        Ok(if stop.unwrap_or(&never).wait(time) { Event::Stopped } else { Event::TimedOut })
     }
 
     fn beside(&mut self, command: &str, input: &[u8], _: Instant) -> Result<(), Failure> {
-        self.ssh.note(&self.target, Call::Beside(command.to_owned(), input.to_vec()));
-        Ok(())
+        self.note(Call::Beside(command.to_owned(), input.to_vec()));
+        match self.steps.front().cloned() {
+            Some(Step::RefusesBeside(failure)) => {
+                self.steps.pop_front();
+                Err(failure)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn prepare(&mut self, command: &str, input: &[u8], _: Instant) -> Result<(), Failure> {
-        self.ssh.note(&self.target, Call::Prepare(command.to_owned(), input.to_vec()));
+        self.note(Call::Prepare(command.to_owned(), input.to_vec()));
         Ok(())
     }
 
     fn send(&mut self, input: &[u8]) -> Result<(), Failure> {
-        self.ssh.note(&self.target, Call::Send(input.to_vec()));
-        Ok(())
+        self.note(Call::Send(input.to_vec()));
+        self.act(input)
     }
 
     fn end_input(&mut self) -> Result<(), Failure> {
-        self.ssh.note(&self.target, Call::EndInput);
+        self.note(Call::EndInput);
         Ok(())
     }
 }
 
 impl Drop for FakeLine {
     fn drop(&mut self) {
-        self.ssh.note(&self.target, Call::Hangup);
+        self.note(Call::Hangup);
     }
 }
