@@ -41,12 +41,14 @@ pub(super) fn run(shared: &Arc<Shared>, wake: &Receiver<()>, stop: &Latch) {
 
 fn sweep(shared: &Shared, stop: &Latch, later: &mut HashMap<String, Instant>) -> Result<()> {
     later.retain(|_, time| *time > Instant::now());
-    for (target, run_ids) in shared.store.read(store::litter)? {
+    for (target, litter) in shared.store.read(store::litter)? {
         if stop.is_set() || later.contains_key(&target) {
             continue;
         }
-        for run_ids in run_ids.chunks(AT_ONCE) {
-            match clean(shared, stop, &target, run_ids) {
+        let unknown = litter.unknown.chunks(1).map(|one| (one, true));
+        let ended = litter.ended.chunks(AT_ONCE).map(|some| (some, false));
+        for (run_ids, unknown) in unknown.chain(ended) {
+            match clean(shared, stop, &target, run_ids, unknown) {
                 Ok(()) => shared.store.write(|tx| store::cleaned(tx, run_ids))?,
                 Err(error) => {
                     log::debug!(link = target.as_str(); "not cleaned yet: {}", error.chain());
@@ -59,17 +61,33 @@ fn sweep(shared: &Shared, stop: &Latch, later: &mut HashMap<String, Instant>) ->
     Ok(())
 }
 
-fn clean(shared: &Shared, stop: &Latch, target: &str, run_ids: &[String]) -> Result<()> {
+/// Removes what is left of runs. One that may still be running although its time is over is
+/// stopped first: nobody would know of it any more.
+fn clean(
+    shared: &Shared,
+    stop: &Latch,
+    target: &str,
+    run_ids: &[String],
+    unknown: bool,
+) -> Result<()> {
     let chain = match shared.store.read(|db| inventory::store::chain(db, target)) {
         // Not ours any more; there is no way to it.
         Err(Error::NotFound { .. }) => return Ok(()),
         chain => chain?,
     };
     let Some(route) = route::target(&chain, &shared.settings.keys) else { return Ok(()) };
-    let mut line = shared.dial.dial(&route, stop)?;
     let deadline = Instant::now() + shared.settings.command_timeout;
-    let program = remote::clean(run_ids);
-    let answer = program.call(line.as_mut(), 4096, Some(stop), deadline)?;
+    for run_id in run_ids.iter().filter(|_| unknown) {
+        let mut line = shared.dial.dial(&route, stop)?;
+        let program = remote::stop(run_id, shared.settings.stop_grace.as_secs());
+        let answer = program.call(line.as_mut(), 4096, Some(stop), deadline)?;
+        if !matches!(answer.words.as_deref(), Some("over" | "clean")) {
+            let message = format!("run {run_id} may still be running: {}", answer.noise);
+            return Err(Error::Ssh { target: target.to_owned(), message });
+        }
+    }
+    let mut line = shared.dial.dial(&route, stop)?;
+    let answer = remote::clean(run_ids).call(line.as_mut(), 4096, Some(stop), deadline)?;
     if answer.words.is_some() {
         // The machine is in use: the next script finds everything ready.
         let ready = remote::prepare(shared.settings.output_limit).input(b"");

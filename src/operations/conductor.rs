@@ -163,7 +163,7 @@ impl Conductor {
 
     fn resume_point(&self, position: usize, kept: &BTreeMap<usize, (usize, usize)>) -> Resume {
         let started = self.executions[position].started_at.unwrap_or(0);
-        let passed = self.shared.clock.now().saturating_sub(started).unsigned_abs();
+        let passed = self.shared.clock.now().saturating_sub(started).max(0).unsigned_abs();
         let left =
             self.shared.settings.script_timeout.saturating_sub(Duration::from_millis(passed));
         let kept = kept.get(&position).copied().unwrap_or_default();
@@ -278,8 +278,10 @@ impl Conductor {
         }
         // The first try's id stays in front, which is how its traces are found and removed.
         let execution = &mut self.executions[position];
-        let first = execution.run_id.split('-').next().unwrap_or_default();
-        execution.run_id = format!("{first}-{}", execution.tries + 1);
+        // The number goes on after a restart: an id that was declared absent cannot be used again.
+        let (first, number) = execution.run_id.split_once('-').unwrap_or((&execution.run_id, "1"));
+        let number = number.parse::<u32>().unwrap_or(1) + 1;
+        execution.run_id = format!("{first}-{number}");
         self.schedule.put_back(position);
     }
 

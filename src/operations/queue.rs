@@ -52,6 +52,8 @@ pub(super) struct Shared {
     live: Mutex<HashMap<Id, Arc<Live>>>,
     /// Tells the cleanup that there may be something to do.
     litter: Sender<()>,
+    /// What runs is told to leave.
+    draining: AtomicBool,
 }
 
 /// An operation that has not ended.
@@ -77,12 +79,13 @@ impl Operations {
     ) -> Result<Operations> {
         let open = store.read(store::open)?;
         let no_threads = |error| Error::io("start the threads of operations", error);
-        // What is open already has its place, whatever the limit is now.
-        let (queue, turns) = bounded(settings.queue_size + open.len());
+        // `submit` keeps the limit; what was stopped while it waited takes no place.
+        let (queue, turns) = unbounded();
         let (litter, wake) = bounded(1);
         let (drain, drained) = bounded(1);
         let live = Mutex::new(HashMap::new());
-        let shared = Arc::new(Shared { store, dial, clock, settings, live, litter });
+        let draining = AtomicBool::new(false);
+        let shared = Arc::new(Shared { store, dial, clock, settings, live, litter, draining });
         for id in open {
             shared.add(id)?;
             let _ = queue.send(id);
@@ -117,9 +120,9 @@ impl Operations {
             return Err(Error::ShuttingDown);
         }
         let shared = &self.shared;
-        // Only submissions fill the queue, so under this lock its length cannot grow.
+        // Only submissions fill the queue, so under this lock it cannot grow.
         let _one = lock(&self.submitting);
-        if self.queue.len() >= shared.settings.queue_size {
+        if shared.waiting() >= shared.settings.queue_size {
             return Err(Error::TooManyOperations);
         }
         let now = shared.clock.now();
@@ -211,7 +214,7 @@ impl Operations {
 
     /// How many operations wait, and how many have not ended.
     pub fn figures(&self) -> (usize, usize) {
-        (self.queue.len(), lock(&self.shared.live).len())
+        (self.shared.waiting(), lock(&self.shared.live).len())
     }
 
     /// Takes no more work, waits for what runs until `deadline`, then leaves it: the scripts go
@@ -232,16 +235,24 @@ impl Operations {
 
 impl Shared {
     fn add(&self, id: Id) -> Result<()> {
-        let (last, stop) =
-            self.store.read(|db| Ok((store::last_event(db, id)?, store::stop_asked(db, id)?)))?;
+        let last = self.store.read(|db| store::last_event(db, id))?;
         let control = Control::new().map_err(|error| Error::io("watch an operation", error))?;
-        if stop {
-            control.stop();
-        }
         let transcript = Arc::new(Transcript::new(id, last, false));
-        let live = Live { id, transcript, control, taken: AtomicBool::new(false) };
-        lock(&self.live).insert(id, Arc::new(live));
+        let live = Arc::new(Live { id, transcript, control, taken: AtomicBool::new(false) });
+        lock(&self.live).insert(id, Arc::clone(&live));
+        // Afterwards, so that a request that comes now is either read here or finds this entry.
+        if self.store.read(|db| store::stop_asked(db, id))? {
+            live.control.stop();
+        }
+        if self.draining.load(Ordering::SeqCst) {
+            live.control.close();
+        }
         Ok(())
+    }
+
+    /// How many operations wait for their turn.
+    fn waiting(&self) -> usize {
+        lock(&self.live).values().filter(|live| !live.taken.load(Ordering::SeqCst)).count()
     }
 
     fn take(&self, id: Id) -> Option<Arc<Live>> {
@@ -366,6 +377,7 @@ impl Turns {
             let Ok(id) = self.ended.recv_deadline(deadline) else { break };
             self.reap(Some(id));
         }
+        self.shared.draining.store(true, Ordering::SeqCst);
         for id in self.running.keys() {
             if let Some(live) = lock(&self.shared.live).get(id) {
                 live.control.close();

@@ -75,8 +75,10 @@ pub(super) enum Says {
     Absent,
     /// The run is over; what is left of its output follows.
     Ended(i32),
-    /// Nobody knows how the run ended; what is left of its output follows.
-    Lost(&'static str),
+    /// The machine rebooted before the run had ended; what is left of its output follows.
+    Rebooted,
+    /// The run was killed, nobody knows how it would have ended; what is left of it follows.
+    Killed,
 }
 
 impl Says {
@@ -87,10 +89,8 @@ impl Says {
             ("started" | "running", _) => Says::Running,
             ("absent", _) => Says::Absent,
             ("ended", Ok(code)) => Says::Ended(code),
-            ("rebooted", _) => Says::Lost("the machine rebooted while the script was running"),
-            ("killed", _) => {
-                Says::Lost("the run was killed on the machine, its exit code is not known")
-            }
+            ("rebooted", _) => Says::Rebooted,
+            ("killed", _) => Says::Killed,
             ("refused", _) => Says::Refused(refusal(rest)),
             _ => Says::Refused(format!("the machine said {words:?}")),
         }
@@ -133,7 +133,7 @@ mod tests {
         assert_eq!(Says::parse("running"), Says::Running);
         assert_eq!(Says::parse("ended 137"), Says::Ended(137));
         assert_eq!(Says::parse("absent"), Says::Absent);
-        assert!(matches!(Says::parse("rebooted"), Says::Lost(text) if text.contains("rebooted")));
+        assert_eq!(Says::parse("rebooted"), Says::Rebooted);
         assert_eq!(
             Says::parse("refused missing /etc/x does not exist"),
             Says::Refused("not enrolled: the client id file /etc/x does not exist".into())

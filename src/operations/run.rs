@@ -66,6 +66,8 @@ const STOP_TRIES: usize = 5;
 /// for a command where that is shorter.
 const STOP_MARGIN: Duration = Duration::from_secs(30);
 
+const LEFT: &str = "processes that it has started as another user are left on the machine";
+
 /// An execution under way.
 pub(super) struct Run<'a> {
     job: &'a Job,
@@ -77,6 +79,8 @@ pub(super) struct Run<'a> {
     stopping: Option<Why>,
     /// The stop program has been run to its end, or is running beside the script.
     stop_sent: bool,
+    /// The stop program could not end everything.
+    left: bool,
 }
 
 impl<'a> Run<'a> {
@@ -90,8 +94,8 @@ impl<'a> Run<'a> {
     ) -> Run<'a> {
         let now = Instant::now();
         let deadline = job.resume.map_or(now + job.timeout, |resume| resume.deadline);
-        let (stopping, stop_sent) = (None, false);
-        Run { job, dial, control, intakes, tell, deadline, stopping, stop_sent }
+        let (stopping, stop_sent, left) = (None, false, false);
+        Run { job, dial, control, intakes, tell, deadline, stopping, stop_sent, left }
     }
 
     /// Runs it to its end.
@@ -178,6 +182,9 @@ impl<'a> Run<'a> {
             Reading::Left => Some(End::Left),
             Reading::Cut(_) => None,
             Reading::Ended(Some(Says::Running), Exit::Code(code), _) => Some(self.ended(code)),
+            Reading::Ended(Some(Says::Refused(_)), ..) if self.stopping == Some(Why::Asked) => {
+                Some(End::NeverRan)
+            }
             Reading::Ended(Some(Says::Refused(reason)), ..) => Some(End::Refused(reason)),
             // It says "started" before it starts the script, and it ended without saying so.
             Reading::Ended(None, Exit::Code(_), _) if self.stopping == Some(Why::Asked) => {
@@ -194,7 +201,10 @@ impl<'a> Run<'a> {
     fn ended(&self, code: i32) -> End {
         match self.stopping {
             None => End::Code(code),
-            Some(Why::Asked) => End::Stopped(Some(code), None),
+            Some(Why::Asked) => End::Stopped(Some(code), self.left.then(|| LEFT.to_owned())),
+            Some(Why::Time) if self.left => {
+                End::TimedOut(Some(code), format!("{}; {LEFT}", self.time_over()))
+            }
             Some(Why::Time) => End::TimedOut(Some(code), self.time_over()),
         }
     }
@@ -243,8 +253,13 @@ impl<'a> Run<'a> {
                 Says::Absent if self.stopping.is_some() => return End::NeverRan,
                 Says::Absent => return End::Absent,
                 Says::Refused(reason) => return self.unknown(reason),
-                Says::Lost(reason) => {
+                Says::Rebooted => {
+                    let reason = "the machine rebooted while the script was running";
+                    return self.unknown(reason.to_owned());
+                }
+                Says::Killed => {
                     self.sweep();
+                    let reason = "the run was killed on the machine, its exit code is not known";
                     return self.unknown(reason.to_owned());
                 }
             }
@@ -316,7 +331,7 @@ impl<'a> Run<'a> {
             }
             if failure.kind == Kind::Stopped {
                 self.stop_for(Why::Asked);
-            } else if !failure.kind.is_transport() || Instant::now() >= self.deadline {
+            } else if is_final(failure.kind) || Instant::now() >= self.deadline {
                 let text = format!(
                     "the connection was lost and the machine cannot be reached: {reason}; the script may still be running"
                 );
@@ -378,7 +393,10 @@ impl<'a> Run<'a> {
                 }
                 Ok(Event::Output { stream, data }) => self.pass(stream, &data),
                 Ok(Event::End(how)) => exit = Some(how),
-                Ok(Event::Beside { .. }) => beside = false,
+                Ok(Event::Beside { output, .. }) => {
+                    beside = false;
+                    self.stopped(&String::from_utf8_lossy(&output));
+                }
                 Ok(Event::Stopped) if self.control.is_leaving() => return Reading::Left,
                 // The stop program did not come to its end in time; what is known counts.
                 Ok(Event::TimedOut) if exit.is_some() => beside = false,
@@ -415,17 +433,39 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn run_stop(&self, line: &mut dyn Line) -> bool {
+    fn run_stop(&mut self, line: &mut dyn Line) -> bool {
         let deadline = Instant::now() + self.job.grace + self.margin();
-        self.stop_program().call(line, 4096, Some(&self.control.left), deadline).is_ok()
+        match self.stop_program().call(line, 4096, Some(&self.control.left), deadline) {
+            Ok(answer) => {
+                self.stopped(answer.words.as_deref().unwrap_or_default());
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// What the stop program said of itself, among other words.
+    fn stopped(&mut self, words: &str) {
+        let last = words.split_whitespace().last();
+        match last {
+            Some("over") => self.stopping = None, // it had ended by itself
+            Some("left") => self.left = true,
+            _ => {}
+        }
     }
 
     /// Ends what a killed run may have left behind.
-    fn sweep(&self) {
+    fn sweep(&mut self) {
         if let Ok(mut line) = self.dial.dial(&self.job.target, &self.control.left) {
             self.run_stop(line.as_mut());
         }
     }
+}
+
+/// Whether another try cannot end differently. A machine that boots may refuse us for a while; one
+/// with another host key is not ours.
+fn is_final(kind: Kind) -> bool {
+    matches!(kind, Kind::HostKeyChanged | Kind::HostKeyRevoked | Kind::HostKeyUnknown)
 }
 
 /// The failure without the target's own name, which stands beside it anyway; a jump host is named.

@@ -304,14 +304,26 @@ pub(super) fn end(tx: &Transaction<'_>, id: Id, status: Status, now: i64) -> Res
     Ok(())
 }
 
-/// Run directories that may still be on the targets, by target.
-pub(super) fn litter(db: &Connection) -> Result<BTreeMap<String, Vec<String>>> {
-    let mut query =
-        db.prepare_cached("SELECT target, run_id FROM operation_logs WHERE litter = 1")?;
+/// What may still be on a target of runs whose results are in the database.
+#[derive(Debug, Default)]
+pub(super) struct Litter {
+    /// Runs that have ended.
+    pub(super) ended: Vec<String>,
+    /// Runs of which only the database says that they are over.
+    pub(super) unknown: Vec<String>,
+}
+
+/// What may still be on the targets, by target.
+pub(super) fn litter(db: &Connection) -> Result<BTreeMap<String, Litter>> {
+    let mut query = db.prepare_cached(
+        "SELECT target, run_id, exit_code IS NOT NULL FROM operation_logs WHERE litter = 1",
+    )?;
     let mut rows = query.query([])?;
-    let mut litter: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut litter: BTreeMap<String, Litter> = BTreeMap::new();
     while let Some(row) = rows.next()? {
-        litter.entry(row.get(0)?).or_default().push(row.get(1)?);
+        let of_target = litter.entry(row.get(0)?).or_default();
+        let list = if row.get(2)? { &mut of_target.ended } else { &mut of_target.unknown };
+        list.push(row.get(1)?);
     }
     Ok(litter)
 }

@@ -208,7 +208,7 @@ fn conclude(end: End, truncated: bool) -> Ending {
         End::TimedOut(code, error) => result(ExecutionStatus::Failed, code, Some(error), true),
         End::NeverRan => {
             let error = "stopped before it started".to_owned();
-            result(ExecutionStatus::Stopped, None, Some(error), false)
+            result(ExecutionStatus::Stopped, None, Some(error), true) // there may be a claim
         }
         End::Refused(error) => result(ExecutionStatus::Failed, None, Some(error), false),
         End::Lost(error) => result(ExecutionStatus::Failed, None, Some(error), true),

@@ -25,10 +25,12 @@ fn run(fleet: &Fleet, linkops: &LinkOps, text: &str) {
     assert_eq!(log["stderr"], "err\n");
 }
 
-/// Waits until the run is cleaned up and the next one can come.
+/// Waits until the run is cleaned up and the next one can come: all that is left is a directory
+/// without a script, in which the tees have begun.
 fn wait_ready(fleet: &Fleet) {
-    wait_until(deadline(), "the machine is ready", || {
-        fleet.sshd.runs().is_empty() && fleet.sshd.traces().len() == 1
+    wait_until(deadline(), "the machine is ready", || match &fleet.sshd.traces()[..] {
+        [slot] => slot.join("stderr").exists() && !slot.join("script").exists(),
+        _ => false,
     });
 }
 

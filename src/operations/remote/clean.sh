@@ -12,8 +12,11 @@ for id in "$@"; do
         old+=("$file" ${slot:+"$slot"})
     done
 done
-for slot in slot-*; do
-    [[ -e $slot/script ]] && continue
-    { IFS= read -r pid <"$slot/pid"; } 2>/dev/null && ! kill -0 "$pid" 2>/dev/null && old+=("$slot")
+now=none
+{ IFS= read -r now </proc/sys/kernel/random/boot_id; } 2>/dev/null
+for slot in slot-*; do # never claimed, since what is claimed has a group; ours, and its shell is gone
+    [[ -e $slot/group ]] && continue
+    { IFS=' ' read -r pid boot <"$slot/pid"; } 2>/dev/null || continue
+    [[ $boot == "$now" ]] && ! kill -0 "$pid" 2>/dev/null && old+=("$slot")
 done
 rm -rf -- "${old[@]}" && say removed

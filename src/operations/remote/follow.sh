@@ -19,10 +19,15 @@ for ((round = 0; round < 100; round++)); do # it may be in the middle of writing
     read -r -t 0.02 || (($? > 128)) || sleep 0.02
 done
 [[ $pid == absent ]] && { say absent; exit 0; }
+[[ $slot ]] || { say "refused directory $base/$id can be neither read nor made"; exit 0; }
 dir=$base/$slot
 now=none
 { IFS= read -r now </proc/sys/kernel/random/boot_id; } 2>/dev/null
-alive() { [[ $pid && $boot == "$now" ]] && kill -0 "$pid" 2>/dev/null; }
+# The process, and not another one that has got its number.
+alive() {
+    [[ $boot == "$now" ]] && kill -0 "$pid" 2>/dev/null || return
+    [[ ! -r /proc/$pid/cmdline ]] || grep -qa linkops "/proc/$pid/cmdline"
+}
 
 if alive; then state=running; else state=over; fi
 code=

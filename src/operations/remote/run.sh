@@ -43,6 +43,14 @@ check() { # the client id
     [[ $found == "$client_id" ]] || refuse "different ${found//[^[:graph:]]/ }"
 }
 
+held() { # whether somebody else than the tees has the end that the script wrote to
+    local fd
+    for fd in /proc/[0-9]*/fd/[12]; do
+        [[ $fd -ef /proc/$out_pid/fd/0 || $fd -ef /proc/$err_pid/fd/0 ]] && return 0
+    done
+    return 1
+}
+
 begin() {
     receive
     [[ $client_id ]] && check
@@ -54,7 +62,11 @@ begin() {
 
     # Whoever makes this file first decides: we start the run, or a follower declares it absent.
     set -C
-    { printf '%s %s %s\n' "$$" "$boot" "$slot" >"$base/$id"; } 2>/dev/null || refuse "taken"
+    { printf '%s %s %s\n' "$$" "$boot" "$slot" >"$base/$id"; } 2>/dev/null || {
+        [[ -s $base/$id ]] && refuse "taken"
+        rm -f -- "$base/$id"
+        refuse "directory $base cannot be written"
+    }
     set +C
     say started
     exec >/dev/null 2>&1
@@ -68,15 +80,17 @@ begin() {
     wait "$script_pid"
     code=$?
 
-    # The tees end with the last writer. A daemon left behind by the script may keep them for ever:
-    # they get two seconds, waited for on the silent standard input since that costs no process.
+    # The tees end with the last writer; they are waited for on the silent standard input, since
+    # that costs no process. A daemon left behind by the script may hold them for ever: it gets two
+    # seconds. Without one they only wait for a slow reader, which gets a minute.
     local pause=0.001 round
-    for ((round = 0; round < 120; round++)); do
+    for ((round = 0; round < 3000; round++)); do
         kill -0 "$out_pid" || kill -0 "$err_pid" || break
         ((round == 20)) && pause=0.02
-        ((round == 119)) && kill "$out_pid" "$err_pid"
+        ((round % 100 == 99)) && held && break
         read -r -t "$pause" || (($? > 128)) || sleep 0.02
     done
+    kill "$out_pid" "$err_pid"
     printf '%s\n' "$code" >"$dir/exit"
     exit "$code"
 }
@@ -88,9 +102,9 @@ mkdir -m 700 "$dir" 2>/dev/null || {
     mkdir -p -m 700 "$base" 2>/dev/null
     problem=$(mkdir -m 700 "$dir" 2>&1) && problem=
 }
-{ printf '%s\n' "$$" >"$dir/pid"; } 2>/dev/null # until there is a script: see clean.sh
 boot=none
 { IFS= read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null
+{ printf '%s %s\n' "$$" "$boot" >"$dir/pid"; } 2>/dev/null # see clean.sh
 
 # GNU tee must be told to outlive its reader; others do so by themselves or do not know the option.
 hash tee 2>/dev/null || problem="there is no tee"
@@ -99,7 +113,8 @@ pipe=-p
 keep() { # FILE: passes standard input on to standard output, and keeps it in FILE
     trap '' PIPE XFSZ
     ulimit -f "$blocks"
-    exec tee $pipe "$1" 2>/dev/null
+    # With an output that never fails it outlives both its reader and a file that is full.
+    exec tee $pipe "$1" /dev/null 2>/dev/null
 }
 exec {out}> >(keep "$dir/stdout")
 out_pid=$!

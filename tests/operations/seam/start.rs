@@ -169,12 +169,14 @@ fn an_absent_run_is_started_three_times_at_most() {
         world.ssh.scene("a", Scene::Refuses(lost(true)));
         world.scene("a", |asked| Ok(asked.answer("absent")));
     }
+    // Nobody knows of it any more, so it is made sure that it does not run, then it is removed.
+    world.scene("a", |asked| Ok(asked.answer("clean")));
     world.scene("a", |asked| Ok(asked.answer("removed")));
     let log = world.result();
     assert_eq!((log.status, log.exit_code), (ExecutionStatus::Failed, None));
     assert!(log.error.unwrap().contains("lost again and again"));
-    assert_eq!(world.programs("a"), [Start, Follow, Start, Follow, Start, Follow]);
-    let ids: Vec<_> = world.asked("a").iter().map(|one| one.id().to_owned()).collect();
+    assert!(world.programs("a").starts_with(&[Start, Follow, Start, Follow, Start, Follow]));
+    let ids: Vec<_> = world.asked("a").iter().map(|one| one.id().to_owned()).take(6).collect();
     let first = &ids[0];
     assert_eq!(
         ids[1..],
