@@ -215,3 +215,88 @@ fn an_unreachable_machine_is_named_and_nothing_stays_running() {
         "{error}"
     );
 }
+
+/// A script that has printed more than is kept goes on when its connection is cut, too.
+#[test]
+fn a_cut_after_the_limit_does_not_end_the_script() {
+    let mut fleet = Fleet::new(1);
+    let gate = fleet.directory().join("gate");
+    let proxy = Cuttable::start(fleet.sshd.port());
+    fleet.machines[0].port = proxy.port();
+    let much = "head -c 100000 /dev/zero | tr '\\0' x; echo";
+    fleet.script(
+        "much",
+        &format!(
+            "{much}; while ! [[ -e {} ]]; do echo more; sleep 0.01; done; {much}",
+            gate.display()
+        ),
+    );
+    fleet.commit();
+    let linkops = LinkOps::start_with(&fleet, "operations.output_buffer_size = 4096");
+    let id = linkops.run(&["much"], &fleet.ids(), json!({}));
+    linkops.events(&id, 0).take(2).for_each(drop);
+    let run = fleet.sshd.run_directory(&fleet.sshd.runs()[0]);
+    wait_until(deadline(), "the file is full", || {
+        fs::metadata(run.join("stdout")).is_ok_and(|file| file.len() > 4096)
+    });
+    proxy.cut();
+    fs::write(gate, "").unwrap();
+    linkops.wait(&id);
+    let log = linkops.operation(&id)["logs"][0].clone();
+    assert_eq!((&log["exit_code"], &log["error"]), (&json!(0), &json!(null)), "{log}");
+    assert_eq!((&log["truncated"], &log["stdout"]), (&json!(true), &json!("x".repeat(4096))));
+}
+
+/// The script's time is over while LinkOps is away, but it had ended before: that is its result.
+#[test]
+fn a_run_that_ended_in_time_is_a_success_however_late_it_is_seen() {
+    let mut fleet = Fleet::new(1);
+    let gate = fleet.directory().join("gate");
+    let wait =
+        format!("echo begun; while ! [[ -e {} ]]; do sleep 0.01; done; echo done", gate.display());
+    fleet.script("wait", &wait);
+    fleet.commit();
+    let mut linkops = LinkOps::start_with(&fleet, "operations.script_timeout = 2");
+    let id = linkops.run(&["wait"], &fleet.ids(), json!({}));
+    let started = linkops.events(&id, 0).take(2).last().unwrap();
+    assert_eq!(started.name, "output");
+    linkops.crash();
+    fs::write(gate, "").unwrap();
+    let run = fleet.sshd.runs().remove(0);
+    let over = std::time::Instant::now() + std::time::Duration::from_secs(2);
+    wait_until(deadline(), "it has ended and its time is over", || {
+        fleet.sshd.run_directory(&run).join("exit").exists() && std::time::Instant::now() > over
+    });
+    linkops.launch();
+    linkops.wait(&id);
+    let log = linkops.operation(&id)["logs"][0].clone();
+    assert_eq!((&log["status"], &log["error"]), (&json!("success"), &json!(null)), "{log}");
+    assert_eq!(log["stdout"], "begun\ndone\n");
+}
+
+/// A run that was given up because the machine could not be reached is stopped when it can be:
+/// nobody would know of it any more.
+#[test]
+fn a_run_that_was_given_up_is_stopped_when_the_machine_comes_back() {
+    let mut fleet = Fleet::new(1);
+    let (gate, proxy) = (fleet.directory().join("gate"), Cuttable::start(fleet.sshd.port()));
+    fleet.machines[0].port = proxy.port();
+    fleet.script("count", &format!("echo $$; {}", counting(&gate)));
+    fleet.commit();
+    let settings = "operations.script_timeout = 2\nssh.retry_delay = 0\nssh.connection_timeout = 1";
+    let mut linkops = LinkOps::start_with(&fleet, settings);
+    let id = linkops.run(&["count"], &fleet.ids(), json!({}));
+    let first = linkops.events(&id, 0).find(|event| event.name == "output").unwrap();
+    let pid: u32 = first.data["data"].as_str().unwrap().lines().next().unwrap().parse().unwrap();
+    proxy.stall();
+    linkops.wait(&id);
+    let log = linkops.operation(&id)["logs"][0].clone();
+    assert!(log["error"].as_str().unwrap().contains("may still be running"), "{log}");
+    assert!(fs::exists(format!("/proc/{pid}")).unwrap(), "it was not known and not stopped");
+    proxy.flow();
+    linkops.crash_and_restart(); // which tries again at once
+    wait_until(deadline(), "the script is stopped", || {
+        !fs::exists(format!("/proc/{pid}")).unwrap()
+    });
+    wait_until(deadline(), "its traces are removed", || fleet.sshd.runs().is_empty());
+}
