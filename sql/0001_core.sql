@@ -149,3 +149,5 @@ CREATE TABLE operation_events (
     CHECK ((kind = 'output') = (data IS NOT NULL AND stream IS NOT NULL)),
     CHECK ((kind = 'end') = (position IS NULL))
 ) STRICT, WITHOUT ROWID;
+-- The output of one execution, without reading that of the others.
+CREATE INDEX operation_events_by_execution ON operation_events (operation, position, seq);

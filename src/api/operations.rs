@@ -1,6 +1,8 @@
 //! Runs of scripts: start, list, view, stop.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -19,6 +21,8 @@ use crate::operations::{
 /// Operations on a page when the request does not say, and at most.
 const PAGE: usize = 50;
 const LARGEST_PAGE: usize = 500;
+/// Bytes of output up to which an operation is answered in one piece.
+const AT_ONCE: usize = 2 << 20;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -128,11 +132,39 @@ pub(super) fn list(operations: &Operations, call: &Request) -> Result<Response> 
     json::reply(200, &json!({ "operations": shapes, "next_cursor": page.next.map(write_cursor) }))
 }
 
-/// `GET /api/operations/{id}`
-pub(super) fn one(operations: &Operations, id: &str) -> Result<Response> {
-    let (operation, logs) = operations.view(id.parse()?)?;
-    let logs = logs.iter().map(|(log, output)| log_shape(log, output)).collect();
-    json::reply(200, &shape(&operation, Some(logs)))
+/// `GET /api/operations/{id}`: with all that it printed, which may be more than there is memory; so
+/// a large answer is made and sent log by log.
+pub(super) fn one(operations: &Arc<Operations>, id: &str) -> Result<Response> {
+    let id: Id = id.parse()?;
+    let (operation, logs, size) = operations.view(id)?;
+    let head = serde_json::to_string(&shape(&operation, Some(Vec::new())))
+        .map_err(|error| Error::Internal(error.to_string()))?;
+    // "logs" is the last field, and empty.
+    let head = head.strip_suffix("]}").unwrap_or(&head).to_owned();
+    let operations = Arc::clone(operations);
+    let write = move |send: &mut dyn FnMut(&[u8]) -> Result<()>| {
+        send(head.as_bytes())?;
+        for (number, log) in logs.iter().enumerate() {
+            let output = operations.output(id, log.position)?;
+            let comma = if number == 0 { "" } else { "," };
+            let text = serde_json::to_string(&log_shape(log, &output))
+                .map_err(|error| Error::Internal(error.to_string()))?;
+            send(format!("{comma}{text}").as_bytes())?;
+        }
+        send(b"]}")
+    };
+    if size <= AT_ONCE {
+        let mut body = Vec::new();
+        write(&mut |bytes| {
+            body.extend_from_slice(bytes);
+            Ok(())
+        })?;
+        return Ok(Response::json(200, body));
+    }
+    Ok(Response::stream(200, "application/json", move |stream| {
+        write(&mut |bytes| stream.write_all(bytes).map_err(|error| Error::io("answer", error)))
+            .map_err(|error| io::Error::other(error.chain()))
+    }))
 }
 
 /// `POST /api/operations/{id}/stop`

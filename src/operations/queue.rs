@@ -156,23 +156,25 @@ impl Operations {
         self.shared.store.read(|db| store::operation(db, id))
     }
 
-    /// An operation with the results and outputs of all executions (R11.3).
+    /// An operation with the results of all executions (R11.3), and how many bytes they printed.
+    /// What they printed comes one by one from [`Operations::output`], as all of it together may
+    /// be more than there is memory.
     ///
     /// # Errors
     /// There is none with that number.
-    pub fn view(&self, id: Id) -> Result<(Operation, Vec<(Log, ScriptOutput)>)> {
+    pub fn view(&self, id: Id) -> Result<(Operation, Vec<Log>, usize)> {
         self.shared.store.read(|db| {
-            let operation = store::operation(db, id)?;
-            let mut outputs = store::outputs(db, id)?;
-            let logs = store::logs(db, id)?
-                .into_iter()
-                .map(|log| {
-                    let output = outputs.remove(&log.position).unwrap_or_default();
-                    (log, output)
-                })
-                .collect();
-            Ok((operation, logs))
+            let size = store::kept(db, id)?.values().map(|(out, err)| out + err).sum();
+            Ok((store::operation(db, id)?, store::logs(db, id)?, size))
         })
+    }
+
+    /// What an execution printed; nothing when it never ran.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn output(&self, id: Id, position: usize) -> Result<ScriptOutput> {
+        self.shared.store.read(|db| store::output(db, id, position))
     }
 
     /// The events of an operation after the one numbered `after`.

@@ -5,7 +5,7 @@ mod events;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub(super) use events::{append, events, kept, last_event, outputs};
+pub(super) use events::{append, events, kept, last_event, output};
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, Transaction, params};

@@ -136,6 +136,13 @@ fn fifty_megabytes_from_ten_machines_arrive_in_bounded_memory() {
         assert_eq!((size, sum.finalize()), (EACH, expected), "{target}");
     }
     assert!(most < before + 64 * 1024, "{before} kB grew to {most} kB");
+    // All of it can be had at once, which takes no more memory either.
+    let logs = linkops.operation(&id)["logs"].clone();
+    for log in logs.as_array().unwrap() {
+        assert_eq!(exact(log, "stdout").len(), EACH);
+    }
+    let most = memory(&linkops);
+    assert!(most < before + 96 * 1024, "{before} kB grew to {most} kB");
     assert_eq!(idle.last().map(|one| one.name), Some("end".to_owned()));
 }
 

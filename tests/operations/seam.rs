@@ -159,7 +159,12 @@ impl World {
     }
 
     fn view(&self, id: Id) -> (Operation, Vec<(Log, ScriptOutput)>) {
-        self.operations.view(id).unwrap()
+        let (operation, logs, _) = self.operations.view(id).unwrap();
+        let output = |log: Log| {
+            let output = self.operations.output(id, log.position).unwrap();
+            (log, output)
+        };
+        (operation, logs.into_iter().map(output).collect())
     }
 
     /// The first event of an operation for which `wanted` holds.

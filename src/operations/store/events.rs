@@ -10,26 +10,26 @@ use crate::operations::Id;
 use crate::operations::transcript::{Event, What};
 use crate::ssh::Stream;
 
-/// What each execution printed, by position.
-pub(in crate::operations) fn outputs(
+/// What one execution printed.
+pub(in crate::operations) fn output(
     db: &Connection,
     id: Id,
-) -> Result<BTreeMap<usize, ScriptOutput>> {
+    position: usize,
+) -> Result<ScriptOutput> {
     let mut query = db.prepare_cached(
-        "SELECT position, stream, data FROM operation_events
-         WHERE operation = ?1 AND kind = 'output' ORDER BY seq",
+        "SELECT stream, data FROM operation_events
+         WHERE operation = ?1 AND position = ?2 AND kind = 'output' ORDER BY seq",
     )?;
-    let mut rows = query.query([id.0])?;
-    let mut outputs: BTreeMap<usize, ScriptOutput> = BTreeMap::new();
+    let mut rows = query.query(params![id.0, position as i64])?;
+    let mut output = ScriptOutput::default();
     while let Some(row) = rows.next()? {
-        let output = outputs.entry(position(row, "position")?).or_default();
         let data = row.get_ref("data")?.as_blob().map_err(rusqlite::Error::from)?;
         match read_stream(row)? {
             Stream::Stdout => output.stdout.extend_from_slice(data),
             Stream::Stderr => output.stderr.extend_from_slice(data),
         }
     }
-    Ok(outputs)
+    Ok(output)
 }
 
 /// Bytes of (stdout, stderr) that are safe, by position.
