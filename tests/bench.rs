@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use support::fleet::Fleet;
+use support::fleet::{Fleet, closed};
 use support::linkops::LinkOps;
 use support::{deadline, wait_until};
 
@@ -170,7 +170,7 @@ impl Drop for Masters {
 /// What a reader of a running operation costs.
 fn readers(fleet: &Fleet, linkops: &LinkOps) {
     let gate = fleet.directory().join("gate");
-    let wait = format!("#!/bin/bash\nwhile ! [[ -e {} ]]; do sleep 0.1; done\n", gate.display());
+    let wait = format!("#!/bin/bash\nwhile {}; do sleep 0.1; done\n", closed(&gate));
     fleet.repository.commit(&[("scripts/nothing.sh", &wait)]);
     linkops.post("/api/git/sync", &json!({})).expect(200);
     let id = linkops.run(&["nothing"], &fleet.ids()[..1], json!({}));

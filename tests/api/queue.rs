@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{failure, keys};
-use crate::support::fleet::Fleet;
+use crate::support::fleet::{Fleet, closed};
 use crate::support::linkops::LinkOps;
 use crate::support::{deadline, wait_until};
 
@@ -16,7 +16,7 @@ const RUN: &str = "/api/operations/run";
 /// A fleet with the script `wait`, which ends when the file is there.
 fn waiting_for(file: &Path) -> Fleet {
     let mut fleet = Fleet::new(3);
-    fleet.script("wait", &format!("until [[ -e {} ]]; do sleep 0.05; done", file.display()));
+    fleet.script("wait", &format!("while {}; do sleep 0.05; done", closed(file)));
     fleet.script("hello", "echo hello");
     fleet.script_with("flags", "true", &["--level=3"]);
     fleet.commit();

@@ -5,7 +5,7 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::json;
 
 use crate::support::client::Event;
-use crate::support::fleet::Fleet;
+use crate::support::fleet::{Fleet, closed};
 use crate::support::linkops::LinkOps;
 
 /// R6.1 to R6.5, P20: what a stream looks like from its beginning to its end.
@@ -77,8 +77,8 @@ fn fifty_reconnects_miss_and_repeat_nothing() {
     fleet.script(
         "talk",
         &format!(
-            "i=0; while ! [[ -e {} ]]; do echo line $((i+=1)); sleep 0.01; done; echo last",
-            gate.display()
+            "i=0; while {}; do echo line $((i+=1)); sleep 0.01; done; echo last",
+            closed(&gate)
         ),
     );
     fleet.commit();

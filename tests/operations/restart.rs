@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::support::client::Event;
-use crate::support::fleet::Fleet;
+use crate::support::fleet::{Fleet, closed};
 use crate::support::linkops::LinkOps;
 use crate::support::network::Cuttable;
 use crate::support::{deadline, wait_until};
@@ -14,9 +14,9 @@ use crate::support::{deadline, wait_until};
 /// Prints numbered lines on both streams until the gate opens, then a last one, and exits 7.
 fn counting(gate: &Path) -> String {
     format!(
-        "i=0; while ! [[ -e {} ]]; do echo out $((i+=1)); echo err $i >&2; sleep 0.01; done\n\
+        "i=0; while {}; do echo out $((i+=1)); echo err $i >&2; sleep 0.01; done\n\
          echo last $i; exit 7",
-        gate.display()
+        closed(gate)
     )
 }
 
@@ -226,10 +226,7 @@ fn a_cut_after_the_limit_does_not_end_the_script() {
     let much = "head -c 100000 /dev/zero | tr '\\0' x; echo";
     fleet.script(
         "much",
-        &format!(
-            "{much}; while ! [[ -e {} ]]; do echo more; sleep 0.01; done; {much}",
-            gate.display()
-        ),
+        &format!("{much}; while {}; do echo more; sleep 0.01; done; {much}", closed(&gate)),
     );
     fleet.commit();
     let linkops = LinkOps::start_with(&fleet, "operations.output_buffer_size = 4096");
@@ -252,8 +249,7 @@ fn a_cut_after_the_limit_does_not_end_the_script() {
 fn a_run_that_ended_in_time_is_a_success_however_late_it_is_seen() {
     let mut fleet = Fleet::new(1);
     let gate = fleet.directory().join("gate");
-    let wait =
-        format!("echo begun; while ! [[ -e {} ]]; do sleep 0.01; done; echo done", gate.display());
+    let wait = format!("echo begun; while {}; do sleep 0.01; done; echo done", closed(&gate));
     fleet.script("wait", &wait);
     fleet.commit();
     let mut linkops = LinkOps::start_with(&fleet, "operations.script_timeout = 2");
@@ -286,7 +282,10 @@ fn a_run_that_was_given_up_is_stopped_when_the_machine_comes_back() {
     let settings = "operations.script_timeout = 2\nssh.retry_delay = 0\nssh.connection_timeout = 1";
     let mut linkops = LinkOps::start_with(&fleet, settings);
     let id = linkops.run(&["count"], &fleet.ids(), json!({}));
-    let first = linkops.events(&id, 0).find(|event| event.name == "output").unwrap();
+    let first = linkops
+        .events(&id, 0)
+        .find(|event| event.name == "output" && event.data["stream"] == "stdout")
+        .unwrap();
     let pid: u32 = first.data["data"].as_str().unwrap().lines().next().unwrap().parse().unwrap();
     proxy.stall();
     linkops.wait(&id);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::fleet::Fleet;
+use crate::support::fleet::{Fleet, closed};
 use crate::support::linkops::LinkOps;
 use crate::support::{deadline, wait_until};
 
@@ -167,7 +167,7 @@ fn at_most_concurrency_executions_run_at_a_time() {
 fn a_sync_does_not_change_what_was_submitted() {
     let mut fleet = Fleet::new(1);
     let gate = fleet.directory().join("gate");
-    let wait = format!("while ! [[ -e {} ]]; do sleep 0.02; done", gate.display());
+    let wait = format!("while {}; do sleep 0.02; done", closed(&gate));
     fleet.script("wait", &wait).script("text", "echo old");
     let old = fleet.commit();
     let linkops = LinkOps::start(&fleet);

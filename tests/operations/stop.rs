@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::fleet::Fleet;
+use crate::support::fleet::{Fleet, closed};
 use crate::support::linkops::LinkOps;
 use crate::support::{deadline, wait_until};
 
@@ -123,7 +123,7 @@ fn a_waiting_operation_is_stopped_unrun() {
     let mut fleet = Fleet::new(1);
     let (gate, trace) = (fleet.directory().join("gate"), fleet.directory().join("trace"));
     fleet
-        .script("wait", &format!("while ! [[ -e {} ]]; do sleep 0.02; done", gate.display()))
+        .script("wait", &format!("while {}; do sleep 0.02; done", closed(&gate)))
         .script("trace", &format!("echo ran > {}", trace.display()));
     fleet.commit();
     let linkops = LinkOps::start_with(&fleet, "operations.max_running = 1");

@@ -8,6 +8,12 @@ use std::path::{Path, PathBuf};
 use super::repository::Repository;
 use super::sshd::{Options, Sshd};
 
+/// A condition for scripts that wait: the gate is closed, and there is still a test that may open it.
+pub fn closed(gate: &Path) -> String {
+    let room = gate.parent().expect("a directory").display();
+    format!("[[ -d {room} && ! -e {} ]]", gate.display())
+}
+
 /// A machine of the inventory.
 #[derive(Clone)]
 pub struct Machine {
