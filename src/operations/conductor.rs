@@ -330,10 +330,14 @@ impl Conductor {
     /// disk makes everybody wait, but nothing is lost.
     fn commit(&mut self, turn: &Turn) -> bool {
         let (id, now) = (self.operation.id, turn.now);
+        let begins = self.operation.status == Status::Queued;
+        self.operation.status = Status::Running;
         self.operation.started_at.get_or_insert(now);
         loop {
             let written = self.shared.store.write(|tx| {
-                store::begin(tx, id, now)?;
+                if begins {
+                    store::begin(tx, id, now)?;
+                }
                 for (position, outcome) in &turn.outcomes {
                     store::complete(tx, id, *position, outcome, now)?;
                 }

@@ -79,6 +79,8 @@ pub(super) struct Run<'a> {
     stopping: Option<Why>,
     /// The stop program has been run to its end, or is running beside the script.
     stop_sent: bool,
+    /// The stop program found that it had ended by itself.
+    over: bool,
     /// The stop program could not end everything.
     left: bool,
 }
@@ -94,8 +96,18 @@ impl<'a> Run<'a> {
     ) -> Run<'a> {
         let now = Instant::now();
         let deadline = job.resume.map_or(now + job.timeout, |resume| resume.deadline);
-        let (stopping, stop_sent, left) = (None, false, false);
-        Run { job, dial, control, intakes, tell, deadline, stopping, stop_sent, left }
+        Run {
+            job,
+            dial,
+            control,
+            intakes,
+            tell,
+            deadline,
+            stopping: None,
+            stop_sent: false,
+            over: false,
+            left: false,
+        }
     }
 
     /// Runs it to its end.
@@ -199,7 +211,7 @@ impl<'a> Run<'a> {
 
     /// The script's exit code is known.
     fn ended(&self, code: i32) -> End {
-        match self.stopping {
+        match self.stopping.filter(|_| !self.over) {
             None => End::Code(code),
             Some(Why::Asked) => End::Stopped(Some(code), self.left.then(|| LEFT.to_owned())),
             Some(Why::Time) if self.left => {
@@ -448,7 +460,7 @@ impl<'a> Run<'a> {
     fn stopped(&mut self, words: &str) {
         let last = words.split_whitespace().last();
         match last {
-            Some("over") => self.stopping = None, // it had ended by itself
+            Some("over") => self.over = true,
             Some("left") => self.left = true,
             _ => {}
         }

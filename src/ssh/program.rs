@@ -14,8 +14,8 @@ pub const COMMAND: &str = "exec bash -c 'locale=${LC_ALL-}; LC_ALL=C; IFS= read 
                            IFS= read -r -N \"$length\" program && eval \"$program\"' linkops";
 
 /// Starts every program: `say WORDS` ends what the login shell may have printed on both streams.
-const PRELUDE: &str = "say() { printf '\\n%s %s\\n' \"$marker\" \"$*\"; \
-                       printf '\\n%s \\n' \"$marker\" >&2; }\n";
+const PRELUDE: &str = "say() { printf '%s %s\\n' \"$marker\" \"$*\"; \
+                       printf '%s \\n' \"$marker\" >&2; }\n";
 
 /// A program with its values.
 #[derive(Debug, Clone)]
@@ -200,7 +200,7 @@ mod tests {
             let body = "LC_ALL=$locale\nsay ready\nprintf '%s\\0' \"$value\" \"$@\"";
             let program = Program::new(body).set("value", &value).arguments(&arguments);
             let output = bash(&program.input(b""));
-            let mut expected = format!("\n{} ready\n{value}\0", program.marker).into_bytes();
+            let mut expected = format!("{} ready\n{value}\0", program.marker).into_bytes();
             arguments.iter().for_each(|one| expected.extend_from_slice(format!("{one}\0").as_bytes()));
             proptest::prop_assert_eq!(output, expected);
         }

@@ -25,11 +25,15 @@ fn run(fleet: &Fleet, linkops: &LinkOps, text: &str) {
     assert_eq!(log["stderr"], "err\n");
 }
 
+fn is_empty(file: &std::path::Path) -> bool {
+    std::fs::metadata(file).is_ok_and(|file| file.len() == 0)
+}
+
 /// Waits until the run is cleaned up and the next one can come: all that is left is a directory
 /// without a script, in which the tees have begun.
 fn wait_ready(fleet: &Fleet) {
     wait_until(deadline(), "the machine is ready", || match &fleet.sshd.traces()[..] {
-        [slot] => slot.join("stderr").exists() && !slot.join("script").exists(),
+        [slot] => slot.join("stderr").exists() && is_empty(&slot.join("script")),
         _ => false,
     });
 }

@@ -20,6 +20,12 @@ fn counting(gate: &Path) -> String {
     )
 }
 
+/// Whether the machine knows how a run ended.
+fn has_ended(fleet: &Fleet, run: &Path) -> bool {
+    let exit = fleet.sshd.run_directory(run).join("exit");
+    fs::metadata(exit).is_ok_and(|file| file.len() > 0)
+}
+
 /// The lines of a log are complete: 1, 2, 3, … and the last one tells how many there are.
 #[track_caller]
 fn complete(log: &serde_json::Value) {
@@ -103,9 +109,7 @@ fn a_run_that_ends_while_linkops_is_away_has_its_true_result() {
     fs::write(gate, "").unwrap();
     let runs = fleet.sshd.runs();
     assert_eq!(runs.len(), 2);
-    wait_until(deadline(), "the scripts end", || {
-        runs.iter().all(|run| fleet.sshd.run_directory(run).join("exit").exists())
-    });
+    wait_until(deadline(), "the scripts end", || runs.iter().all(|run| has_ended(&fleet, run)));
     linkops.launch();
     linkops.wait(&id);
     for log in linkops.operation(&id)["logs"].as_array().unwrap() {
@@ -261,7 +265,7 @@ fn a_run_that_ended_in_time_is_a_success_however_late_it_is_seen() {
     let run = fleet.sshd.runs().remove(0);
     let over = std::time::Instant::now() + std::time::Duration::from_secs(2);
     wait_until(deadline(), "it has ended and its time is over", || {
-        fleet.sshd.run_directory(&run).join("exit").exists() && std::time::Instant::now() > over
+        has_ended(&fleet, &run) && std::time::Instant::now() > over
     });
     linkops.launch();
     linkops.wait(&id);

@@ -15,7 +15,7 @@ done
 now=none
 { IFS= read -r now </proc/sys/kernel/random/boot_id; } 2>/dev/null
 for slot in slot-*; do # never claimed, since what is claimed has a group; ours, and its shell is gone
-    [[ -e $slot/group ]] && continue
+    [[ -s $slot/group ]] && continue
     { IFS=' ' read -r pid boot <"$slot/pid"; } 2>/dev/null || continue
     [[ $boot == "$now" ]] && ! kill -0 "$pid" 2>/dev/null && old+=("$slot")
 done

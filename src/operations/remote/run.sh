@@ -27,7 +27,7 @@ receive() { # the script; bash drops NUL bytes, so one that holds them is read b
     else
         local script
         IFS= read -r -N "$length" script || refuse "cut the script was cut short on its way"
-        { printf '%s' "$script" >"$dir/script"; } 2>/dev/null || problem="$dir cannot be written"
+        { printf '%s' "$script" >>"$dir/script"; } 2>/dev/null || problem="$dir cannot be written"
     fi
     [[ $problem ]] && refuse "directory $problem"
 }
@@ -75,7 +75,7 @@ begin() {
     LINKOPS_RUN=$id bash $switches "$dir/script" "$@" </dev/null >&"$out" 2>&"$err" {out}>&- {err}>&- &
     local script_pid=$! code
     set +m
-    printf '%s\n' "$script_pid" >"$dir/group"
+    printf '%s\n' "$script_pid" >>"$dir/group"
     exec {out}>&- {err}>&-
     wait "$script_pid"
     code=$?
@@ -87,11 +87,11 @@ begin() {
     for ((round = 0; round < 3000; round++)); do
         kill -0 "$out_pid" || kill -0 "$err_pid" || break
         ((round == 20)) && pause=0.02
-        ((round % 100 == 99)) && held && break
+        # Only here, where they live: a number that is free may be somebody else's by now.
+        ((round == 2999)) || { ((round % 100 == 99)) && held; } && kill "$out_pid" "$err_pid"
         read -r -t "$pause" || (($? > 128)) || sleep 0.02
     done
-    kill "$out_pid" "$err_pid"
-    printf '%s\n' "$code" >"$dir/exit"
+    printf '%s\n' "$code" >>"$dir/exit"
     exit "$code"
 }
 
@@ -116,6 +116,7 @@ keep() { # FILE: passes standard input on to standard output, and keeps it in FI
     # With an output that never fails it outlives both its reader and a file that is full.
     exec tee $pipe "$1" /dev/null 2>/dev/null
 }
+: >"$dir/script" >"$dir/group" >"$dir/exit" # to make a file takes longer than to write to it
 exec {out}> >(keep "$dir/stdout")
 out_pid=$!
 exec {err}> >(exec {out}>&- >&2; keep "$dir/stderr")

@@ -19,7 +19,7 @@ for ((round = 0; round < 100; round++)); do
     { IFS=' ' read -r pid boot slot <"$base/$id"; } 2>/dev/null
     [[ $pid == absent ]] && { say clean; exit 0; }
     if [[ $slot ]]; then
-        [[ -e $base/$slot/exit || ! -d $base/$slot ]] && { say over; exit 0; }
+        [[ -s $base/$slot/exit || ! -d $base/$slot ]] && { say over; exit 0; }
         { IFS= read -r group <"$base/$slot/group"; } 2>/dev/null && [[ $group ]] && break
     fi
     sleep 0.02
