@@ -234,30 +234,26 @@ fn memory(id: u32) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// The CPU time of a living process (proc(5), stat: utime and stime in ticks of 10 ms); what its
-/// scheduler counts exactly is in schedstat of each thread.
+/// The CPU time of a living process: what its scheduler counts exactly is in schedstat of each
+/// thread; threads that have ended are only in the ticks.
 fn process_cpu(id: u32) -> Duration {
     let tasks = std::fs::read_dir(format!("/proc/{id}/task")).unwrap();
-    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
-    let fields: Vec<u64> = stat
-        .rsplit(") ")
-        .next()
-        .unwrap()
-        .split(' ')
-        .map(|field| field.parse().unwrap_or(0))
-        .collect();
-    let ticks = Duration::from_millis((fields[11] + fields[12]) * 10);
     let exact: u64 = tasks
         .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok())
         .filter_map(|text| text.split(' ').next()?.parse::<u64>().ok())
         .sum();
-    // Threads that have ended are only in the ticks.
-    ticks.max(Duration::from_nanos(exact))
+    ticks(&id.to_string(), 11).max(Duration::from_nanos(exact))
 }
 
 /// The CPU time of children that were waited for.
 fn children_cpu() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    ticks("self", 13)
+}
+
+/// Two neighbouring times of proc(5)'s stat, user and system, in ticks of 10 ms; `first` counts
+/// from the field behind the name.
+fn ticks(process: &str, first: usize) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
     let fields: Vec<u64> = stat
         .rsplit(") ")
         .next()
@@ -265,5 +261,5 @@ fn children_cpu() -> Duration {
         .split(' ')
         .map(|field| field.parse().unwrap_or(0))
         .collect();
-    Duration::from_millis((fields[13] + fields[14]) * 10)
+    Duration::from_millis((fields[first] + fields[first + 1]) * 10)
 }

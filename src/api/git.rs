@@ -6,19 +6,13 @@ use super::json;
 use crate::clock::rfc3339;
 use crate::error::Result;
 use crate::http::{Request, Response};
-use crate::inventory::sync::{Phase, Sync};
+use crate::inventory::sync::Sync;
 
 /// `GET /api/git/status`
 pub(super) fn status(sync: &Sync) -> Result<Response> {
     let status = sync.status()?;
-    let phase = match status.phase {
-        Phase::Never => "never",
-        Phase::Synced => "synced",
-        Phase::Syncing => "syncing",
-        Phase::Failed => "failed",
-    };
     let body = json!({
-        "status": phase,
+        "status": status.phase.as_str(),
         "last_sync": status.last_sync.map(rfc3339),
         "commit_hash": status.commit_hash,
         "error": status.error,
