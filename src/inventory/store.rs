@@ -394,7 +394,7 @@ fn read_machine(row: &Row<'_>) -> Result<Machine> {
     Ok(Machine {
         id: row.get("id")?,
         name: row.get("name")?,
-        kind: Kind::parse(&row.get::<_, String>("type")?)?,
+        kind: Kind::named("type", &row.get::<_, String>("type")?)?,
         provider: row.get("provider")?,
         icon: row.get("icon")?,
         tags: list(row, "tags")?,
@@ -414,7 +414,7 @@ fn read_machine(row: &Row<'_>) -> Result<Machine> {
             verified_at: row.get("verified_at")?,
         },
         health: Health {
-            status: Status::parse(&row.get::<_, String>("status")?)?,
+            status: Status::named("status", &row.get::<_, String>("status")?)?,
             latency: row.get("latency")?,
             last_seen: row.get("last_seen")?,
         },

@@ -30,6 +30,7 @@ pub use submit::Request;
 pub use transcript::{Batch, Event, Reader, Transcript, What};
 
 use crate::error::{Error, Noun};
+use crate::words::words;
 
 /// The limits of operations, and where the keys are.
 #[derive(Debug, Clone)]
@@ -78,30 +79,6 @@ impl FromStr for Id {
             .map(Id)
             .ok_or_else(|| Error::not_found(Noun::Operation, text))
     }
-}
-
-/// The words of the statuses, for the database and the wire.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $one:ident = $word:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum $name { $($(#[$of])* $one,)* }
-
-        impl $name {
-            /// Every word.
-            pub const WORDS: &'static [&'static str] = &[$($word),*];
-
-            /// The word of the contract.
-            pub fn as_str(self) -> &'static str {
-                match self { $($name::$one => $word,)* }
-            }
-
-            /// The value that a word names.
-            pub fn parse(word: &str) -> Option<$name> {
-                match word { $($word => Some($name::$one),)* _ => None }
-            }
-        }
-    };
 }
 
 words!(
