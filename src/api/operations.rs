@@ -104,11 +104,14 @@ pub(super) fn run(operations: &Operations, call: &Request, caller: &Caller) -> R
     let run: Run = json::decode(call)?;
     let request = operations::Request {
         scripts: run.scripts,
-        targets: run.targets,
+        targets: run.targets.into(),
         flags: run.flags,
         concurrency: run.concurrency,
         require_enrollment: run.require_enrollment,
         keep_going: run.on_failure == OnFailure::Continue,
+        waves: None,
+        max_failures: operations::Share::Count(0),
+        retry_of: None,
     };
     let id = operations.submit(request, &caller.username)?;
     let body = json!({ "operation_id": id.to_string(), "status": "queued" });

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded, never};
 
 use super::queue::{Live, Shared};
-use super::schedule::Schedule;
+use super::schedule::{GivenUp, Plan, Schedule};
 use super::transcript::{Event, What};
 use super::worker::{self, Ending, Job, Message, Outcome, Resume};
 use super::{ExecutionStatus, Operation, Status, Tally, final_status, needs_enrollment, store};
@@ -73,12 +73,13 @@ impl Conductor {
         let (operation, logs, texts) = shared.store.read(|db| {
             Ok((store::operation(db, id)?, store::logs(db, id)?, store::texts(db, id)?))
         })?;
-        let schedule = Schedule::new(
-            operation.targets.len(),
-            operation.scripts.len(),
-            operation.concurrency,
-            operation.keep_going,
-        );
+        let schedule = Schedule::new(Plan {
+            waves: operation.waves.clone().unwrap_or_else(|| vec![operation.targets.len()]),
+            scripts: operation.scripts.len(),
+            limit: operation.concurrency,
+            keep_going: operation.keep_going,
+            max_failures: operation.max_failures,
+        });
         let executions = logs
             .into_iter()
             .map(|log| Execution {
@@ -142,7 +143,8 @@ impl Conductor {
             let done = executions.iter().take_while(|one| one.status.is_final()).count();
             let next = executions.get(done);
             let running = next.is_some_and(|one| one.status == ExecutionStatus::Running);
-            self.schedule.resume(lane, done, running);
+            let failed = executions.iter().any(|one| one.status == ExecutionStatus::Failed);
+            self.schedule.resume(lane, done, failed, running);
             if running {
                 followed.push(lane * scripts + done);
             }
@@ -298,7 +300,25 @@ impl Conductor {
                 self.complete(turn, position, not_run(ExecutionStatus::Stopped, error));
             }
         }
-        while let Some(position) = self.schedule.start() {
+        self.start(turn);
+        if self.schedule.active() == 0 {
+            let scripts = self.operation.scripts.len();
+            let statuses: Vec<_> = self.executions.iter().map(|one| one.status).collect();
+            let status = final_status(statuses.chunks(scripts));
+            let duration = turn.now - self.operation.started_at.unwrap_or(turn.now);
+            let tally = Tally::of(statuses);
+            self.event(turn, What::End { status, tally, duration });
+            turn.end = Some(status);
+        }
+    }
+
+    /// Starts what may start, wave after wave.
+    fn start(&mut self, turn: &mut Turn) {
+        loop {
+            if let Some(end) = self.schedule.next_wave() {
+                self.give_up(turn, end);
+            }
+            let Some(position) = self.schedule.start() else { return };
             match self.job(position) {
                 Ok(job) => {
                     let execution = &mut self.executions[position];
@@ -315,14 +335,15 @@ impl Conductor {
                 }
             }
         }
-        if self.schedule.active() == 0 {
-            let scripts = self.operation.scripts.len();
-            let statuses: Vec<_> = self.executions.iter().map(|one| one.status).collect();
-            let status = final_status(statuses.chunks(scripts));
-            let duration = turn.now - self.operation.started_at.unwrap_or(turn.now);
-            let tally = Tally::of(statuses);
-            self.event(turn, What::End { status, tally, duration });
-            turn.end = Some(status);
+    }
+
+    /// Too many targets have failed: the later waves do not run.
+    fn give_up(&mut self, turn: &mut Turn, end: GivenUp) {
+        let error = format!("stopped after wave {}: {} targets failed", end.wave, end.failed);
+        let id = self.operation.id.to_string();
+        log::warn!(operation = id.as_str(); "{error}");
+        for position in end.positions {
+            self.complete(turn, position, not_run(ExecutionStatus::Skipped, &error));
         }
     }
 

@@ -105,8 +105,8 @@ pub(super) fn insert(
 ) -> Result<Id> {
     tx.prepare_cached(
         "INSERT INTO operations (status, scripts, targets, flags, concurrency, keep_going,
-             check_ids, triggered_by, commit_hash, created_at)
-         VALUES ('queued', ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+             check_ids, triggered_by, commit_hash, created_at, waves, max_failures, retry_of)
+         VALUES ('queued', ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     )?
     .execute(params![
         json(&operation.scripts)?,
@@ -118,6 +118,9 @@ pub(super) fn insert(
         operation.triggered_by,
         operation.commit_hash,
         operation.created_at,
+        operation.waves.as_ref().map(json).transpose()?,
+        operation.max_failures as i64,
+        operation.retry_of.map(|id| id.0),
     ])?;
     let id = tx.last_insert_rowid();
     let mut insert = tx.prepare_cached(
@@ -358,6 +361,9 @@ fn read_operation(row: &Row<'_>) -> Result<Operation> {
         status: Status::parse(&status).ok_or_else(|| strange("status", &status))?,
         triggered_by: row.get("triggered_by")?,
         commit_hash: row.get("commit_hash")?,
+        waves: row.get::<_, Option<String>>("waves")?.map(|text| from_json(&text)).transpose()?,
+        max_failures: position(row, "max_failures")?,
+        retry_of: row.get::<_, Option<i64>>("retry_of")?.map(Id),
         created_at: row.get("created_at")?,
         started_at: row.get("started_at")?,
         ended_at: row.get("ended_at")?,

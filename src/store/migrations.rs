@@ -8,7 +8,8 @@ use super::failed;
 use crate::error::{Error, Result};
 
 /// Each step once and for ever: a released one is never edited.
-const STEPS: [&str; 1] = [include_str!("../../sql/0001_core.sql")];
+const STEPS: [&str; 2] =
+    [include_str!("../../sql/0001_core.sql"), include_str!("../../sql/0006_waves.sql")];
 
 const LATEST: u32 = STEPS.len() as u32;
 
