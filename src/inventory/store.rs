@@ -245,7 +245,16 @@ pub fn machine(connection: &Connection, id: &str) -> Result<Machine> {
 /// # Errors
 /// There is no such machine.
 pub fn chain(connection: &Connection, id: &str) -> Result<Vec<Machine>> {
-    let mut chain = vec![machine(connection, id)?];
+    chain_to(connection, machine(connection, id)?)
+}
+
+/// The same for a machine that may not be where the inventory has it.
+///
+/// # Errors
+/// A jump host is not in the inventory.
+pub fn chain_to(connection: &Connection, last: Machine) -> Result<Vec<Machine>> {
+    let id = last.id.clone();
+    let mut chain = vec![last];
     while let Some(jump) = chain.last().and_then(|one| one.proxy_jump.clone()) {
         if chain.iter().any(|one| one.id == jump) {
             // The parser lets no circle through; without this a damaged database would hang us.

@@ -17,6 +17,7 @@ mod submit;
 mod targets;
 mod transcript;
 mod waves;
+mod way;
 mod worker;
 
 use std::collections::BTreeMap;

@@ -2,6 +2,7 @@
 
 mod live;
 mod mixed;
+mod moved;
 mod output;
 mod prepared;
 mod restart;
