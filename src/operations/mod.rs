@@ -7,9 +7,12 @@
 
 mod cleanup;
 mod conductor;
+mod difference;
+mod groups;
 mod output;
 mod queue;
 mod remote;
+mod retry;
 mod run;
 mod schedule;
 mod store;
@@ -26,7 +29,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+pub use difference::{Comparison, Difference, Named};
+pub use groups::Group;
 pub use queue::Operations;
+pub use retry::Unfinished;
 pub use schedule::{GivenUp, Plan, Schedule};
 pub use store::{Cursor, Filter, Log, Page, ScriptOutput};
 pub use submit::Request;

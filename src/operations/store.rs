@@ -2,11 +2,13 @@
 
 mod events;
 mod litter;
+mod results;
 
 use std::sync::Arc;
 
 pub(super) use events::{append, events, kept, last_event, output};
 pub(super) use litter::{Spot, cleaned, litter};
+pub(super) use results::{Fingerprint, fingerprint};
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, Transaction, params};
@@ -15,6 +17,7 @@ use super::worker::{Job, Outcome};
 use super::{ExecutionStatus, Id, Operation, Status, Tally};
 use crate::error::{Error, Noun, Result};
 use crate::inventory::route::Place;
+use crate::ssh::Stream;
 
 /// The text of a script as it was at submission.
 #[derive(Debug, Clone)]
@@ -65,6 +68,16 @@ pub struct ScriptOutput {
     pub stdout: Vec<u8>,
     /// Standard error, any bytes.
     pub stderr: Vec<u8>,
+}
+
+impl ScriptOutput {
+    /// One of both.
+    pub fn of(&self, stream: Stream) -> &[u8] {
+        match stream {
+            Stream::Stdout => &self.stdout,
+            Stream::Stderr => &self.stderr,
+        }
+    }
 }
 
 /// Which operations to list: those for which everything given is true.

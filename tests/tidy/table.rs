@@ -37,7 +37,7 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("auth", &["clock", "error", "store", "threads"], &["argon2", "getrandom", "hmac", "jsonwebtoken", "log", "rusqlite", "serde", "sha2"]),
     layer("inventory", &["clock", "error", "ssh", "store", "threads", "words"], &["base64", "log", "rusqlite", "rustix", "serde", "serde_json", "serde_yaml", "sha2"]),
     layer("enrollment", &["clock", "error", "inventory", "ssh", "store", "threads"], &["log"]),
-    layer("operations", &["clock", "error", "inventory", "ssh", "store", "threads", "words"], &["crossbeam_channel", "log", "rusqlite", "serde", "serde_json"]),
+    layer("operations", &["clock", "error", "inventory", "ssh", "store", "threads", "words"], &["crossbeam_channel", "log", "rusqlite", "serde", "serde_json", "sha2", "similar"]),
     // What brings them together.
     layer("api", &["auth", "clock", "enrollment", "error", "http", "inventory", "operations", "store"], &["base64", "log", "serde", "serde_json"]),
     layer("server", &["api", "audit", "auth", "clock", "config", "enrollment", "error", "http", "inventory", "logging", "operations", "ssh", "store", "threads"], &["log", "rustix", "signal_hook"]),
@@ -68,6 +68,7 @@ pub(super) const ONLY: &[Only] = &[
     only("configparser", &["src/config/reader.rs"], "everybody else sees a checked Config"),
     only("jsonwebtoken", &["src/auth/token.rs"], "there is one place where a token is believed"),
     only("argon2", &["src/auth/password.rs"], "hashing takes memory and happens in slots"),
+    only("similar", &["src/operations/difference.rs"], "what it may cost is bounded in one place"),
     only("serde", &["src/api/", "src/auth/", "src/inventory/", "src/operations/store.rs"], "wire shapes stand in api, beside their handlers"),
     only("std::process::Command", &["src/inventory/git.rs", "src/inventory/git/"], "git is the only program that LinkOps runs beside itself"),
     only("std::thread::spawn", &[], "threads are started with threads::spawn: named, logged, joined"),

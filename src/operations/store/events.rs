@@ -141,7 +141,7 @@ fn read_event(db: &Connection, id: Id, row: &Row<'_>) -> Result<What> {
     })
 }
 
-fn read_stream(row: &Row<'_>) -> Result<Stream> {
+pub(super) fn read_stream(row: &Row<'_>) -> Result<Stream> {
     let word: String = row.get("stream")?;
     Stream::parse(&word).ok_or_else(|| strange("stream", &word))
 }
