@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::api::{self, Api};
+use crate::api::{self, Api, Document};
 use crate::audit;
 use crate::auth::{self, Auth};
 use crate::clock::Clock;
@@ -103,6 +103,7 @@ impl Server {
             enrollment,
             operations: Arc::clone(&operations),
             sync,
+            document: Document::new()?,
         };
         let http = listener.serve(Arc::new(move |request| api.handle(&request)))?;
         let drain = config.operations.drain_timeout;
