@@ -1,6 +1,7 @@
 //! `/api/openapi.json`: the document is whole, its examples are right, and it is true to the
 //! server (`walk.rs`). That every other reply is one that it allows is checked by the test client.
 
+mod postman;
 mod samples;
 mod walk;
 
