@@ -1,6 +1,7 @@
 //! All tests that need more than one module: one binary, which links once.
 
 mod api;
+mod audit;
 mod auth;
 mod auth_tokens;
 mod auth_users;
