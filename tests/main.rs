@@ -6,6 +6,7 @@ mod auth;
 mod auth_tokens;
 mod auth_users;
 mod cli;
+mod configuration;
 mod enrollment;
 mod git_sync;
 mod git_sync_servers;
