@@ -15,10 +15,10 @@ use crate::support::linkops::LinkOps;
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 /// A configuration in a directory of its own.
-struct Place(tempfile::TempDir);
+pub(crate) struct Place(tempfile::TempDir);
 
 impl Place {
-    fn new(more: &str) -> Place {
+    pub(crate) fn new(more: &str) -> Place {
         let place = Place(tempfile::tempdir().unwrap());
         fs::create_dir(place.path("keys")).unwrap();
         place.configure(&format!(
@@ -34,7 +34,7 @@ impl Place {
         fs::write(self.path("config.ini"), text).unwrap();
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
@@ -46,14 +46,14 @@ impl Place {
     }
 
     /// Runs it to its end with this on standard input.
-    fn run(&self, arguments: &[&str], input: &str) -> Done {
+    pub(crate) fn run(&self, arguments: &[&str], input: &str) -> Done {
         let mut child = self.command(arguments).spawn().unwrap();
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes()); // it may not read
         Done::from(child.wait_with_output().unwrap())
     }
 
     /// Starts the server, stops it when it listens, and gives all that it printed.
-    fn serve_once(&self) -> Done {
+    pub(crate) fn serve_once(&self) -> Done {
         let mut child = self.command(&["serve"]).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
@@ -66,10 +66,10 @@ impl Place {
 
 /// How a command ended.
 #[derive(Debug)]
-struct Done {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub(crate) struct Done {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl From<Output> for Done {
@@ -81,13 +81,13 @@ impl From<Output> for Done {
 
 impl Done {
     #[track_caller]
-    fn ok(&self, out: &str) {
+    pub(crate) fn ok(&self, out: &str) {
         assert_eq!((self.code, &self.out[..], &self.err[..]), (Some(0), out, ""), "{self:?}");
     }
 
     /// It failed with this code, said why on standard error, and printed nothing else.
     #[track_caller]
-    fn failed(&self, code: i32, parts: &[&str]) {
+    pub(crate) fn failed(&self, code: i32, parts: &[&str]) {
         assert_eq!((self.code, &self.out[..]), (Some(code), ""), "{self:?}");
         assert!(self.err.starts_with("linkopsd: "), "{self:?}");
         for part in parts {
@@ -96,7 +96,7 @@ impl Done {
     }
 }
 
-fn key(path: &Path, mode: u32) {
+pub(crate) fn key(path: &Path, mode: u32) {
     fs::write(path, "a key").unwrap();
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::json;
 
-use super::json;
 use super::operations::{AT_ONCE, text};
 use crate::error::{Error, Result};
 use crate::http::{Request, Response};
@@ -49,7 +48,6 @@ struct Answer {
 
 /// `GET /api/operations/{id}/groups`: made and sent group by group when there is much output.
 pub(super) fn show(operations: &Arc<Operations>, call: &Request, id: &str) -> Result<Response> {
-    json::known_parameters(call, &["script"])?;
     let id: Id = id.parse()?;
     let (operation, _, size) = operations.view(id)?;
     let scripts = scripts(&operation, call.query("script"))?;

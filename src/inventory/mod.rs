@@ -3,12 +3,14 @@
 
 pub mod catalogue;
 mod git;
+mod place;
 pub mod route;
 pub mod store;
 pub mod sync;
 pub mod yaml;
 
 pub use git::redact;
+pub use place::Place;
 
 use crate::error::{Error, Result};
 use crate::words::{unknown, words};

@@ -1,58 +1,44 @@
 //! How a machine is reached: from inventory entries to what `ssh` dials.
 
-use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Machine;
 use crate::ssh::Target;
 
-/// Where SSH finds a machine, and as whom it logs in.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// The name or address.
-    pub host: String,
-    /// The port.
-    pub port: u16,
-    /// The login name.
-    pub user: String,
-    /// The id of the link to go through: an address behind another one is another place.
-    pub jump: Option<String>,
-}
-
-impl Place {
-    /// Where the inventory has a machine.
-    pub fn of(machine: &Machine) -> Place {
-        let Machine { host, port, user, proxy_jump, .. } = machine.clone();
-        Place { host, port, user, jump: proxy_jump }
-    }
-
-    /// The same machine, but at this place.
-    pub fn with(self, machine: Machine) -> Machine {
-        let Place { host, port, user, jump } = self;
-        Machine { host, port, user, proxy_jump: jump, ..machine }
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{} port {}", self.user, self.host, self.port)?;
-        self.jump.as_ref().map_or(Ok(()), |jump| write!(f, " through {jump}"))
-    }
-}
-
-/// The key of machines that name none, in the keys directory.
+/// The key of machines that name none, in the keys directory, unless another one is configured.
 pub const DEFAULT_KEY: &str = "id_ed25519";
 
-/// The login on the last machine of `chain`, through those before it, with keys from `keys`.
+/// Where the private keys are.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    /// The directory in which `keyRef` names a file.
+    pub directory: PathBuf,
+    /// The key of machines that name none.
+    pub default: PathBuf,
+}
+
+impl Keys {
+    /// Keys of a directory, with [`DEFAULT_KEY`] as the default.
+    #[must_use]
+    pub fn of(directory: &Path) -> Keys {
+        Keys { directory: directory.to_owned(), default: directory.join(DEFAULT_KEY) }
+    }
+
+    fn key(&self, name: Option<&str>) -> PathBuf {
+        name.map_or_else(|| self.default.clone(), |name| self.directory.join(name))
+    }
+}
+
+/// The login on the last machine of `chain`, through those before it, with a key of `keys`.
 /// None for an empty chain.
-pub fn target(chain: &[Machine], keys: &Path) -> Option<Target> {
+pub fn target(chain: &[Machine], keys: &Keys) -> Option<Target> {
     chain.iter().fold(None, |via, machine| {
         Some(Target {
             name: machine.id.clone(),
             host: machine.host.clone(),
             port: machine.port,
             user: machine.user.clone(),
-            key: keys.join(machine.key_ref.as_deref().unwrap_or(DEFAULT_KEY)),
+            key: keys.key(machine.key_ref.as_deref()),
             via: via.map(Box::new),
         })
     })

@@ -16,7 +16,7 @@ use super::transcript::{Event, What};
 use super::worker::{self, Ending, Job, Message, Outcome};
 use super::{ExecutionStatus, Operation, Status, Tally, final_status, store};
 use crate::error::Result;
-use crate::inventory::route::Place;
+use crate::inventory::Place;
 use crate::threads::{Handle, spawn};
 
 /// Messages that may wait for the conductor: full means the workers stop reading, and by that

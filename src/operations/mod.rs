@@ -25,7 +25,6 @@ mod worker;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -41,6 +40,7 @@ pub use transcript::{Batch, Event, Reader, Transcript, What};
 pub use waves::{Share, Wave};
 
 use crate::error::{Error, Noun};
+use crate::inventory::route::Keys;
 use crate::words::words;
 
 /// The limits of operations, and where the keys are.
@@ -67,7 +67,7 @@ pub struct Settings {
     /// Whether machines that are not enrolled are refused for everybody.
     pub enrollment_required: bool,
     /// Where `keyRef` names are looked up.
-    pub keys: PathBuf,
+    pub keys: Keys,
 }
 
 /// The number of an operation, written `OP-10001`.

@@ -16,7 +16,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 use super::worker::{Job, Outcome};
 use super::{ExecutionStatus, Id, Operation, Status, Tally};
 use crate::error::{Error, Noun, Result};
-use crate::inventory::route::Place;
+use crate::inventory::Place;
 use crate::ssh::Stream;
 
 /// The text of a script as it was at submission.

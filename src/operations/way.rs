@@ -1,11 +1,9 @@
 //! The way to a machine: where the inventory has it, or where a run of ours was started. A sync
 //! may move a link while a script runs; the script stays where it is.
 
-use std::path::Path;
-
 use crate::error::{Error, Result};
-use crate::inventory::route::{self, Place};
-use crate::inventory::{self, Machine};
+use crate::inventory::route::{self, Keys};
+use crate::inventory::{self, Machine, Place};
 use crate::ssh::Target;
 use crate::store::Store;
 
@@ -24,7 +22,7 @@ pub(super) struct Way {
 ///
 /// # Errors
 /// The link, or a jump host on the way, is not in the inventory any more.
-pub(super) fn to(db: &Store, keys: &Path, link: &str, started: Option<&Place>) -> Result<Way> {
+pub(super) fn to(db: &Store, keys: &Keys, link: &str, started: Option<&Place>) -> Result<Way> {
     let (machine, chain, moved) = db.read(|db| {
         let machine = inventory::store::machine(db, link)?;
         let now = Place::of(&machine);

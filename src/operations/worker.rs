@@ -11,7 +11,7 @@ use crossbeam_channel::{Receiver, Sender};
 use super::ExecutionStatus;
 use super::output::Intakes;
 use super::run::{End, Run};
-use crate::inventory::route::Place;
+use crate::inventory::Place;
 use crate::ssh::{Dial, Stream, Target};
 use crate::threads::{Latch, guard};
 

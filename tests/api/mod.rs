@@ -6,6 +6,7 @@ mod enrollment;
 mod errors;
 mod git;
 mod links;
+mod openapi;
 mod operations;
 mod queue;
 mod roles;
@@ -13,6 +14,7 @@ mod run;
 mod scripts;
 mod server;
 mod tokens;
+mod waves;
 
 use std::io::Write;
 use std::process::{Output, Stdio};

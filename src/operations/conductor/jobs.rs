@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::Conductor;
 use crate::error::{Error, Result};
-use crate::inventory::route::Place;
+use crate::inventory::Place;
 use crate::operations::needs_enrollment;
 use crate::operations::way::{self, Way};
 use crate::operations::worker::{Job, Resume};

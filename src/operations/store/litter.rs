@@ -6,7 +6,7 @@ use rusqlite::{Connection, Transaction};
 
 use super::read_place;
 use crate::error::Result;
-use crate::inventory::route::Place;
+use crate::inventory::Place;
 
 /// Where runs left something.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
