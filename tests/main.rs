@@ -18,4 +18,5 @@ mod inventory_scripts;
 mod operations;
 mod ssh;
 mod support;
+mod systemd;
 mod tidy;

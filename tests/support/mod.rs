@@ -11,6 +11,7 @@ pub mod fake_ssh;
 pub mod fleet;
 pub mod linkops;
 pub mod network;
+pub mod place;
 pub mod repository;
 pub mod sshd;
 
