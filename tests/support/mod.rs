@@ -14,6 +14,7 @@ pub mod fake_ssh;
 pub mod fleet;
 pub mod linkops;
 pub mod network;
+pub mod place;
 pub mod repository;
 #[cfg(test)]
 pub mod schema;
