@@ -1,15 +1,14 @@
-//! Waves and chosen targets, on real machines: the order, the stop rule at its edges, a stop and a
-//! crash in the middle, and what is refused.
+//! Waves and chosen targets, on real machines: the order, the stop rule at its edges, and what is
+//! refused. `tests/operations/waves.rs` has what happens while they run.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
 use super::failure;
-use crate::support::fleet::{Fleet, closed};
+use crate::support::fleet::Fleet;
 use crate::support::linkops::LinkOps;
-use crate::support::{deadline, wait_until};
 
 const RUN: &str = "/api/operations/run";
 
@@ -29,9 +28,7 @@ fn stage() -> Stage {
     let place = fleet.directory().join("place");
     fs::create_dir(&place).unwrap();
     let at = place.display();
-    let gate = closed(&fleet.directory().join("gate"));
     fleet.script("mark", &format!("{WHO}; echo + $me >>{at}/log; sleep 0.1; echo - $me >>{at}/log; ! grep -qw $me {at}/bad"));
-    fleet.script("wait", &format!("{WHO}; echo + $me >>{at}/log; while {gate}; do sleep 0.02; done; ! grep -qw $me {at}/bad"));
     fleet.script("after", "true");
     for (number, tags) in [(0, &["web"][..]), (1, &["web", "db"]), (2, &["db"]), (3, &[])] {
         fleet.machines[number].tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
@@ -202,7 +199,7 @@ fn chosen_targets(linkops: &LinkOps) {
         assert!(error["message"].as_str().unwrap().contains(words), "{targets}: {error}");
     }
     for (targets, field, words) in [
-        (json!({ "tags": ["web", "bd"] }), "targets", "the tag \"bd\", did you mean \"db\"?"),
+        (json!({ "tags": ["db", "wbe"] }), "targets", "the tag \"wbe\", did you mean \"web\"?"),
         (json!({ "types": ["vm"] }), "targets", "VPS, Proxmox, VM"),
         (json!({ "types": ["VM", "Container"] }), "targets", "VPS, Proxmox, VM"),
         (json!({ "tag": ["web"] }), "tag", "tags"),
@@ -214,57 +211,4 @@ fn chosen_targets(linkops: &LinkOps) {
         let text = error["details"]["fields"][field].as_str().unwrap_or_default();
         assert!(text.contains(words), "{targets}: {error}");
     }
-}
-
-fn begun(place: &Path) -> usize {
-    fs::read_to_string(place.join("log")).unwrap_or_default().lines().count()
-}
-
-/// A stop works in any wave, and what waits in later ones does not run either.
-#[test]
-fn a_stop_in_a_later_wave_ends_the_operation() {
-    let stage = stage();
-    let (ids, waves) = (stage.fleet.ids(), json!({ "waves": [1, 2, "rest"] }));
-    let id = stage.linkops.run(&["wait", "after"], &ids, waves);
-    wait_until(deadline(), "the first wave runs", || begun(&stage.place) == 1);
-    let gate = stage.fleet.directory().join("gate");
-    fs::write(&gate, "").unwrap();
-    // It closes again before the next wave has seen it, or that one is stopped in the third.
-    let started = |event: &crate::support::client::Event| {
-        event.name == "complete" && event.data["script"] == "after"
-    };
-    assert!(stage.linkops.events(&id, 0).any(|event| started(&event)));
-    fs::remove_file(&gate).unwrap();
-    stage.linkops.post(&format!("/api/operations/{id}/stop"), &json!({})).expect(200);
-    let events = stage.linkops.wait(&id);
-    assert_eq!(events.last().unwrap().data["status"], "stopped", "{events:?}");
-    let one = stage.linkops.operation(&id);
-    let last = &one["logs"].as_array().unwrap()[9];
-    assert_eq!((&last["status"], &last["started"]), (&json!("stopped"), &Value::Null));
-    assert_eq!(one["logs"][1]["status"], "success", "the first wave had ended");
-}
-
-/// kill -9 in the second wave: it goes on there, and the failure of the first wave still counts.
-#[test]
-fn a_crash_in_a_wave_goes_on_in_it_and_keeps_the_count() {
-    let mut stage = stage();
-    fs::write(stage.place.join("bad"), "1 2").unwrap();
-    let gate = stage.fleet.directory().join("gate");
-    fs::write(&gate, "").unwrap();
-    let more = json!({ "waves": [1, 2, "rest"], "max_failures": 1 });
-    let id = stage.linkops.run(&["mark", "wait"], &stage.fleet.ids(), more);
-    fs::remove_file(&gate).unwrap();
-    // The first target fails at its first script; of the second wave the third waits at the gate.
-    wait_until(deadline(), "the second wave waits", || {
-        fs::read_to_string(stage.place.join("log")).unwrap_or_default().matches("+ 3").count() == 2
-    });
-    stage.linkops.crash();
-    fs::write(&gate, "").unwrap();
-    stage.linkops.launch();
-    let events = stage.linkops.wait(&id);
-    assert_eq!(events.last().unwrap().data["status"], "partial", "{events:?}");
-    let one = stage.linkops.operation(&id);
-    assert_eq!(statuses(&one), ["failed", "failed", "success", "skipped", "skipped"]);
-    assert_eq!(one["logs"][9]["error"], "stopped after wave 2: 2 targets failed");
-    assert_eq!(stage.log().iter().filter(|(_, who)| *who > 3).count(), 0);
 }

@@ -9,3 +9,4 @@ mod restart;
 mod results;
 mod seam;
 mod stop;
+mod waves;
