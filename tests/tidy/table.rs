@@ -40,7 +40,7 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("enrollment", &["clock", "error", "inventory", "ssh", "store", "threads"], &["log"]),
     layer("operations", &["clock", "error", "inventory", "ssh", "store", "threads", "words"], &["crossbeam_channel", "log", "rusqlite", "serde", "serde_json", "sha2", "similar"]),
     // What brings them together.
-    layer("api", &["auth", "clock", "enrollment", "error", "http", "inventory", "operations", "store"], &["base64", "log", "serde", "serde_json"]),
+    layer("api", &["auth", "clock", "enrollment", "error", "http", "inventory", "operations", "store"], &["base64", "log", "serde", "serde_json", "serde_path_to_error"]),
     layer("server", &["api", "audit", "auth", "clock", "config", "enrollment", "error", "http", "inventory", "logging", "operations", "ssh", "store", "systemd", "threads"], &["log", "rustix", "signal_hook"]),
     layer("cli", &["audit", "auth", "config", "error", "server"], &[]),
 ];
@@ -71,6 +71,7 @@ pub(super) const ONLY: &[Only] = &[
     only("argon2", &["src/auth/password.rs"], "hashing takes memory and happens in slots"),
     only("similar", &["src/operations/difference.rs"], "what it may cost is bounded in one place"),
     only("serde", &["src/api/", "src/auth/", "src/inventory/", "src/operations/store.rs"], "wire shapes stand in api, beside their handlers"),
+    only("serde_path_to_error", &["src/api/json.rs"], "bodies are read in one place"),
     only("std::process::Command", &["src/inventory/git.rs", "src/inventory/git/"], "git is the only program that LinkOps runs beside itself"),
     only("std::thread::spawn", &[], "threads are started with threads::spawn: named, logged, joined"),
     only("std::thread::scope", &[], "threads are started with threads::spawn: named, logged, joined"),
