@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::api::{self, Api};
+use crate::api::{self, Api, Document};
 use crate::audit;
 use crate::auth::{self, Auth};
 use crate::clock::Clock;
@@ -25,6 +25,7 @@ use crate::logging;
 use crate::operations::{self, Operations};
 use crate::ssh::{self, Dial, HostKeyPolicy, Pool};
 use crate::store::Store;
+use crate::systemd::Systemd;
 use crate::threads::{Handle, Latch};
 
 /// How long requests and streams get to end when the server stops.
@@ -38,6 +39,7 @@ struct Server {
     syncing: Handle,
     operations: Arc<Operations>,
     http: http::Server,
+    watchdog: Option<Handle>,
     drain: Duration,
 }
 
@@ -51,12 +53,16 @@ pub fn run(config: Config) -> Result<()> {
     // Before any thread starts, so that no signal is lost.
     let signals = signals()?;
     log::info!(version = env!("CARGO_PKG_VERSION"); "starting"); // R13.4
-    let server = Server::start(config).inspect_err(|error| log::error!("{}", error.chain()))?;
+    let systemd = Arc::new(Systemd::from_environment());
+    let server =
+        Server::start(config, &systemd).inspect_err(|error| log::error!("{}", error.chain()))?;
     // Whoever started us may have closed it.
     let _ = writeln!(io::stdout(), "listening on http://{}", server.http.local_addr());
     log::info!("listening on {}", server.http.local_addr());
+    systemd.ready(&format!("listening on http://{}", server.http.local_addr()));
     let signal = wait_for(signals);
     log::info!("stopping on signal {signal}"); // R13.5
+    systemd.stopping(server.drain + 3 * CLOSING);
     server.stop();
     log::info!("stopped");
     Ok(())
@@ -70,7 +76,7 @@ pub fn refuse(path: &Path, error: &Error) {
 }
 
 impl Server {
-    fn start(config: Config) -> Result<Server> {
+    fn start(config: Config, systemd: &Arc<Systemd>) -> Result<Server> {
         check_default_key(&config)?;
         let clock = Clock::System;
         let store = Arc::new(Store::open(&config.database)?);
@@ -112,10 +118,15 @@ impl Server {
             enrollment,
             operations: Arc::clone(&operations),
             sync,
+            document: Document::new()?,
         };
         let http = listener.serve(Arc::new(move |request| api.handle(&request)))?;
+        let (pulse, answering) = (http.pulse(), Arc::clone(&store));
+        let watchdog = systemd
+            .watch(move || answering.answers() && pulse(), Arc::clone(&stop))
+            .map_err(|error| Error::io("start the watchdog", error))?;
         let drain = config.operations.drain_timeout;
-        Ok(Server { store, pool, stop, syncing, operations, http, drain })
+        Ok(Server { store, pool, stop, syncing, operations, http, watchdog, drain })
     }
 
     /// No new work, then what runs, then the streams, then what they stood on.
@@ -124,6 +135,7 @@ impl Server {
         self.operations.stop(Instant::now() + self.drain);
         self.http.stop(Instant::now() + CLOSING);
         self.syncing.join();
+        self.watchdog.into_iter().for_each(Handle::join);
         self.pool.close(Instant::now() + CLOSING);
         if let Err(error) = self.store.checkpoint() {
             log::warn!("{}", error.chain());

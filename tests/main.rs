@@ -19,4 +19,5 @@ mod operations;
 mod secrets;
 mod ssh;
 mod support;
+mod systemd;
 mod tidy;

@@ -5,7 +5,8 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::cli::{Place, key};
+use crate::cli::key;
+use crate::support::place::Place;
 
 /// Starting fails, names the problem on standard error and in the log, and opens nothing.
 #[track_caller]
