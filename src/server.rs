@@ -17,6 +17,8 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::enrollment::Enrollment;
 use crate::error::{Error, Result};
+use crate::health::vitals::Vitals;
+use crate::health::{self, Health};
 use crate::http::{self, Listener};
 use crate::inventory::catalogue::Catalogue;
 use crate::inventory::route::Keys;
@@ -38,6 +40,7 @@ struct Server {
     stop: Arc<Latch>,
     syncing: Handle,
     operations: Arc<Operations>,
+    health: Arc<Health>,
     http: http::Server,
     watchdog: Option<Handle>,
     drain: Duration,
@@ -94,7 +97,6 @@ impl Server {
             Arc::clone(&stop),
         ));
         let catalogue = Arc::new(Catalogue::new(Arc::clone(&store), &config.git.local_path));
-        let syncing = sync.start().map_err(|error| Error::io("start syncing", error))?;
         let operations = Arc::new(Operations::start(
             Arc::clone(&store),
             Arc::clone(&catalogue),
@@ -105,12 +107,34 @@ impl Server {
         let enrollment = Enrollment::new(
             Arc::clone(&store),
             dial,
-            clock,
+            clock.clone(),
             keys(&config),
             config.ssh.command_timeout,
             Arc::clone(&stop),
         );
+        let health = Arc::new(Health::start(
+            enrollment.clone(),
+            Arc::clone(&store),
+            clock.clone(),
+            health_settings(&config),
+        )?);
+        let told = Arc::clone(&health);
+        sync.when_synced(move || told.synced());
+        let syncing = sync.start().map_err(|error| Error::io("start syncing", error))?;
         first_admin(&auth)?;
+        let vitals = Vitals {
+            store: Arc::clone(&store),
+            sync: Arc::clone(&sync),
+            keys: config.ssh.keys_directory.clone(),
+            database: config.database.clone(),
+        };
+        let sources = Sources {
+            store: Arc::clone(&store),
+            operations: Arc::clone(&operations),
+            pool: Arc::clone(&pool),
+            health: Arc::clone(&health),
+            vitals: Arc::new(vitals),
+        };
         let api = Api {
             auth,
             store: Arc::clone(&store),
@@ -118,6 +142,9 @@ impl Server {
             enrollment,
             operations: Arc::clone(&operations),
             sync,
+            metrics: Metrics::new(clock.now()),
+            sources,
+            metrics_auth: config.api.metrics_auth,
             document: Document::new()?,
         };
         let http = listener.serve(Arc::new(move |request| api.handle(&request)))?;
@@ -126,7 +153,7 @@ impl Server {
             .watch(move || answering.answers() && pulse(), Arc::clone(&stop))
             .map_err(|error| Error::io("start the watchdog", error))?;
         let drain = config.operations.drain_timeout;
-        Ok(Server { store, pool, stop, syncing, operations, http, watchdog, drain })
+        Ok(Server { store, pool, stop, syncing, operations, health, http, watchdog, drain })
     }
 
     /// No new work, then what runs, then the streams, then what they stood on.
@@ -134,6 +161,7 @@ impl Server {
         self.stop.set();
         self.operations.stop(Instant::now() + self.drain);
         self.http.stop(Instant::now() + CLOSING);
+        self.health.stop();
         self.syncing.join();
         self.watchdog.into_iter().for_each(Handle::join);
         self.pool.close(Instant::now() + CLOSING);
@@ -171,6 +199,15 @@ fn signals() -> Result<signal_hook::iterator::Signals> {
 
 fn wait_for(mut signals: signal_hook::iterator::Signals) -> i32 {
     signals.forever().next().unwrap_or_default()
+}
+
+fn health_settings(config: &Config) -> health::Settings {
+    health::Settings {
+        interval: config.health.check_interval,
+        timeout: config.health.check_timeout,
+        concurrency: config.health.concurrency,
+        history: config.health.history,
+    }
 }
 
 /// The users, for the command line.

@@ -20,6 +20,7 @@ use monitor::{Event, Monitor};
 mod monitor;
 mod schedule;
 pub mod store;
+pub mod vitals;
 
 /// What can be set.
 #[derive(Debug, Clone)]

@@ -41,3 +41,20 @@ pub fn history(db: &Connection, machine: &str, limit: u32) -> Result<Vec<Point>>
     points.reverse();
     Ok(points)
 }
+
+/// The same for every machine.
+///
+/// # Errors
+/// The database fails.
+pub fn histories(db: &Connection, limit: u32) -> Result<Vec<(String, Vec<Point>)>> {
+    let mut statement = db.prepare_cached("SELECT id FROM machines ORDER BY id")?;
+    let ids = statement.query_map([], |row| row.get(0))?;
+    let ids = ids.collect::<rusqlite::Result<Vec<String>>>()?;
+    ids.into_iter().map(|id| history(db, &id, limit).map(|points| (id, points))).collect()
+}
+
+/// Writes and changes nothing: only to see whether the database takes it.
+pub(super) fn touch(tx: &Transaction<'_>) -> Result<()> {
+    let version: u32 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    Ok(tx.pragma_update(None, "user_version", version)?)
+}
