@@ -141,13 +141,9 @@ pub(super) fn history(store: &Store, request: &Request, id: &str) -> Result<Resp
 pub(super) fn histories(store: &Store, request: &Request) -> Result<Response> {
     let points = json::number(request, "points", 24, 1..=288)?;
     let machines = store.read(|db| health::store::histories(db, points))?;
-    let shape = |Point { at, latency, .. }: &Point| {
-        json!({ "at": at, "reachable": latency.is_some(), "latency": latency })
-    };
-    let machines: serde_json::Map<_, _> = machines
-        .into_iter()
-        .map(|(id, points)| (id, points.iter().map(shape).collect()))
-        .collect();
+    let shape = |Point { at, latency, .. }: &Point| json!({ "at": at, "reachable": latency.is_some(), "latency": latency });
+    let machines: serde_json::Map<_, _> =
+        machines.into_iter().map(|(id, points)| (id, points.iter().map(shape).collect())).collect();
     json::reply(200, &machines)
 }
 

@@ -73,7 +73,11 @@ impl Metrics {
     }
 
     fn requests(&self, page: &mut Page) {
-        page.family("linkops_http_requests_total", Kind::Counter, "Answers, by call and class of status.");
+        page.family(
+            "linkops_http_requests_total",
+            Kind::Counter,
+            "Answers, by call and class of status.",
+        );
         for (row, classes) in self.answers.iter().enumerate() {
             let call = ROUTES.get(row).map_or("none", |route| route.id);
             for (class, count) in (1..).zip(classes) {
@@ -105,12 +109,13 @@ pub(super) fn show(metrics: &Metrics, sources: &Sources) -> Result<Response> {
 }
 
 fn machines(page: &mut Page, sources: &Sources) -> Result<()> {
-    let all = sources.store.read(|db| {
-        inventory::store::machines(db, &Filter::default(), Sort::default())
-    })?;
+    let all = sources
+        .store
+        .read(|db| inventory::store::machines(db, &Filter::default(), Sort::default()))?;
     let mut groups: BTreeMap<(&str, &str, bool), u32> = BTreeMap::new();
     for Machine { kind, health, enrollment, .. } in &all {
-        *groups.entry((kind.as_str(), health.status.as_str(), enrollment.enrolled)).or_default() += 1;
+        *groups.entry((kind.as_str(), health.status.as_str(), enrollment.enrolled)).or_default() +=
+            1;
     }
     page.family("linkops_links", Kind::Gauge, "Machines of the inventory.");
     for ((kind, status, enrolled), count) in groups {
@@ -119,7 +124,11 @@ fn machines(page: &mut Page, sources: &Sources) -> Result<()> {
         page.sample(&labels, f64::from(count));
     }
     let (online, offline) = sources.health.figures();
-    page.family("linkops_health_checks_total", Kind::Counter, "Checks of machines, by what they found.");
+    page.family(
+        "linkops_health_checks_total",
+        Kind::Counter,
+        "Checks of machines, by what they found.",
+    );
     page.sample(&[("status", "online")], online as f64);
     page.sample(&[("status", "offline")], offline as f64);
     Ok(())
@@ -127,15 +136,25 @@ fn machines(page: &mut Page, sources: &Sources) -> Result<()> {
 
 fn work(page: &mut Page, sources: &Sources) -> Result<()> {
     let (waiting, open) = sources.operations.figures();
-    page.gauge("linkops_operations_waiting", "Operations that wait for their turn.", waiting as f64);
+    page.gauge(
+        "linkops_operations_waiting",
+        "Operations that wait for their turn.",
+        waiting as f64,
+    );
     page.gauge("linkops_operations_open", "Operations that have not ended.", open as f64);
-    page.family("linkops_operations_finished_total", Kind::Counter, "Operations that are kept, by how they ended.");
+    page.family(
+        "linkops_operations_finished_total",
+        Kind::Counter,
+        "Operations that are kept, by how they ended.",
+    );
     for (status, count) in sources.operations.finished()? {
         page.sample(&[("status", &status)], count as f64);
     }
     let sessions = sources.pool.figures();
     page.family("linkops_ssh_sessions", Kind::Gauge, "Connections to machines.");
-    for (use_, count) in [("idle", sessions.idle), ("busy", sessions.busy), ("jump", sessions.jumps)] {
+    for (use_, count) in
+        [("idle", sessions.idle), ("busy", sessions.busy), ("jump", sessions.jumps)]
+    {
         page.sample(&[("use", use_)], count as f64);
     }
     let synced = sources.vitals.sync.status()?.last_sync;

@@ -73,7 +73,7 @@ pub struct Api {
 static ROUTES: &[Route] = &[
     row(Get, "/health", Open, "getLiveness", |_, _| status::alive()),
     row(Get, "/metrics", Open, "getMetrics", |api, call| api.figures(call.request)),
-    row(Get, "/api/health", May(ReadServer), "getHealth", |api, _| status::components(&api.sources.vitals)),
+    row(Get, "/api/health", May(ReadServer), "getHealth", |api, call| status::components(&api.sources.vitals, call.request)),
     row(Get, "/api/health/links", May(ReadInventory), "listLinkHealth", |api, call| links::histories(&api.store, call.request)),
     row(Post, "/api/auth/login", Open, "login", |api, call| auth::login(&api.auth, call.request)).audited("auth.login"),
     row(Get, "/api/auth/me", May(UseOwnAccount), "getOwnAccount", |_, call| auth::me(call.caller()?)),

@@ -35,3 +35,36 @@ impl Drop for Turn<'_> {
         self.turns.free.notify_all();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::threads::spawn;
+
+    /// Eight threads on one machine, never two of them at once; another machine is not kept.
+    #[test]
+    fn a_machine_has_one_check_at_a_time() {
+        let (turns, inside) = (Arc::new(Turns::default()), Arc::new(AtomicUsize::new(0)));
+        let _other = turns.take("vps-02");
+        let threads: Vec<_> = (0..8)
+            .map(|number| {
+                let (turns, inside) = (Arc::clone(&turns), Arc::clone(&inside));
+                let work = move || {
+                    for _ in 0..200 {
+                        let _turn = turns.take("vps-01");
+                        assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two at once");
+                        std::thread::yield_now();
+                        inside.fetch_sub(1, Ordering::SeqCst);
+                    }
+                };
+                spawn(format!("turn-{number}"), work).expect("a thread")
+            })
+            .collect();
+        threads.into_iter().for_each(crate::threads::Handle::join);
+        assert_eq!(inside.load(Ordering::SeqCst), 0, "a thread that panics would leave 1");
+        assert_eq!(crate::threads::lock(&turns.taken).len(), 1);
+    }
+}

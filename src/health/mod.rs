@@ -25,7 +25,7 @@ pub mod vitals;
 /// What can be set.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Between two checks of a machine.
+    /// Between two checks of a machine; zero for none at all.
     pub interval: Duration,
     /// The longest that one check may take, connecting included.
     pub timeout: Duration,
@@ -63,7 +63,7 @@ pub struct Health {
 }
 
 impl Health {
-    /// Starts the thread `health` and those that check, `health-<n>`.
+    /// Starts the thread `health` and those that check, `health-<n>`; none without an interval.
     ///
     /// # Errors
     /// There are no threads to be had.
@@ -82,6 +82,9 @@ impl Health {
             figures: Arc::clone(&figures),
             history: settings.history,
         };
+        if settings.interval.is_zero() {
+            return Ok(Health { events, thread: Mutex::new(None), figures });
+        }
         let failed = |error| Error::io("start the health monitor", error);
         let monitor = Monitor::new(check, &settings, events.clone(), inbox).map_err(failed)?;
         let thread = spawn("health", move || monitor.keep()).map_err(failed)?;

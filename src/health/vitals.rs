@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::fs::statvfs;
 
@@ -58,6 +59,10 @@ pub struct Vitals {
     pub keys: PathBuf,
     /// The file of the database: the disk that must not be full.
     pub database: PathBuf,
+    /// A machine that answers slower than this is shown as slow.
+    pub latency_warning: Duration,
+    /// A machine that answers slower than this is shown as very slow.
+    pub latency_critical: Duration,
 }
 
 impl Vitals {
@@ -103,9 +108,10 @@ impl Vitals {
     fn storage(&self) -> Component {
         let (state, detail) = match self.room() {
             None => (State::Down, "the disk of the database cannot be asked".to_owned()),
-            Some(room) if room < LEAST_ROOM => {
-                (State::Down, format!("{} MiB are free, {} are needed", room >> 20, LEAST_ROOM >> 20))
-            }
+            Some(room) if room < LEAST_ROOM => (
+                State::Down,
+                format!("{} MiB are free, {} are needed", room >> 20, LEAST_ROOM >> 20),
+            ),
             Some(room) => (State::Up, format!("{} MiB are free", room >> 20)),
         };
         Component { name: "storage", state, detail }

@@ -158,7 +158,7 @@ pub(super) fn finished(db: &Connection) -> Result<Vec<(String, u64)>> {
     let sql = "SELECT status, count(*) FROM operations WHERE ended_at IS NOT NULL
                GROUP BY status ORDER BY status";
     let mut statement = db.prepare_cached(sql)?;
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, u32>(1)?.into())))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
