@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 const STEPS: &[&str] = &[
     include_str!("../../sql/0001_core.sql"),
     include_str!("../../sql/0002_audit.sql"),
+    include_str!("../../sql/0004_health.sql"),
     include_str!("../../sql/0006_waves.sql"),
 ];
 
