@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::api::{self, Api};
-use crate::audit;
+use crate::audit::{self, Actor};
 use crate::auth::{self, Auth};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -185,7 +185,7 @@ pub fn audit(config: &Config, expected: Option<&audit::Head>) -> Result<audit::V
 pub fn sync_once(config: Config) -> Result<sync::Outcome> {
     let store = Arc::new(Store::open(&config.database)?);
     let stop = Arc::new(Latch::new().map_err(|error| Error::io("make a latch", error))?);
-    Sync::new(git_settings(&config), store, Clock::System, stop).sync_now()
+    Sync::new(git_settings(&config), store, Clock::System, stop).sync_by(&Actor::command_line())
 }
 
 /// All that is wrong with what the configuration names, without changing anything.
@@ -290,6 +290,7 @@ fn git_settings(config: &Config) -> sync::Settings {
         known_hosts: Some(config.ssh.known_hosts_path.clone()),
         accept_new: config.ssh.accept_new_host_keys,
         token: None,
+        webhook_secret: None,
     }
 }
 

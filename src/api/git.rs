@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::json;
+use crate::audit::Actor;
 use crate::clock::rfc3339;
 use crate::error::Result;
 use crate::http::{Request, Response};
@@ -24,9 +25,9 @@ pub(super) fn status(sync: &Sync) -> Result<Response> {
 }
 
 /// `POST /api/git/sync`
-pub(super) fn sync(sync: &Sync, request: &Request) -> Result<Response> {
+pub(super) fn sync(sync: &Sync, request: &Request, actor: &Actor) -> Result<Response> {
     json::decode_nothing(request)?;
-    let outcome = sync.sync_now()?;
+    let outcome = sync.sync_by(actor)?;
     let body = json!({
         "success": true,
         "commit_hash": outcome.commit,

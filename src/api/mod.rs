@@ -24,10 +24,13 @@ pub use error::wording;
 use route::Access::{self, May, Open, Ticket};
 use route::{Call, Route, row};
 
+use crate::audit::{self, Actor, Entry};
 use crate::auth::Act::{
-    self, ReadInventory, ReadOperations, ReadSync, Run, Stop, UseOwnAccount, Verify,
+    self, ManageOwnAccess, ReadInventory, ReadOperations, ReadSync, Run, Stop, UseOwnAccount,
+    Verify,
 };
 use crate::auth::{Auth, Caller};
+use crate::clock::Clock;
 use crate::enrollment::Enrollment;
 use crate::error::{Error, Noun, Result};
 use crate::http::Method::{Get, Post};
@@ -57,25 +60,25 @@ pub struct Api {
 #[rustfmt::skip]
 static ROUTES: &[Route] = &[
     row(Get, "/health", Open, "getLiveness", |_, _| status::alive()),
-    row(Post, "/api/auth/login", Open, "login", |api, call| auth::login(&api.auth, call.request)).audited("auth.login"),
+    row(Post, "/api/auth/login", Open, "login", |api, call| auth::login(&api.auth, call.request, &call.actor)).audited("auth.login"),
     row(Get, "/api/auth/me", May(UseOwnAccount), "getOwnAccount", |_, call| auth::me(call.caller()?)),
-    row(Post, "/api/auth/refresh", May(UseOwnAccount), "refreshToken", |api, call| auth::refresh(&api.auth, call.request, call.caller()?)),
-    row(Post, "/api/auth/logout", May(UseOwnAccount), "logout", |api, call| auth::logout(&api.auth, call.request, call.caller()?)).audited("auth.logout"),
-    row(Post, "/api/auth/password", May(UseOwnAccount), "changeOwnPassword", |api, call| auth::password(&api.auth, call.request, call.caller()?)).audited("auth.password"),
+    row(Post, "/api/auth/refresh", May(ManageOwnAccess), "refreshToken", |api, call| auth::refresh(&api.auth, call.request, call.caller()?)),
+    row(Post, "/api/auth/logout", May(UseOwnAccount), "logout", |api, call| auth::logout(&api.auth, call)).audited("auth.logout"),
+    row(Post, "/api/auth/password", May(ManageOwnAccess), "changeOwnPassword", |api, call| auth::password(&api.auth, call)).audited("auth.password"),
     row(Post, "/api/auth/ticket", May(UseOwnAccount), "createTicket", |api, call| auth::ticket(&api.auth, call.request, call.caller()?)),
     row(Get, "/api/links", May(ReadInventory), "listLinks", |api, call| links::list(&api.store, call.request)),
     row(Get, "/api/links/{id}", May(ReadInventory), "getLink", |api, call| links::one(&api.store, call.path("id")?)),
-    row(Post, "/api/links/verify", May(Verify), "verifyLinks", |api, call| links::verify_many(&api.store, &api.enrollment, call.request)).audited("link.verify"),
-    row(Post, "/api/links/{id}/verify", May(Verify), "verifyLink", |api, call| links::verify(&api.enrollment, call.request, call.path("id")?)).audited("link.verify"),
+    row(Post, "/api/links/verify", May(Verify), "verifyLinks", |api, call| links::verify_many(&api.store, &api.enrollment, call)).audited("link.verify"),
+    row(Post, "/api/links/{id}/verify", May(Verify), "verifyLink", |api, call| links::verify(&api.enrollment, call)).audited("link.verify"),
     row(Get, "/api/scripts", May(ReadInventory), "listScripts", |api, call| scripts::list(&api.store, call.request)),
     row(Get, "/api/scripts/{id}", May(ReadInventory), "getScript", |api, call| scripts::one(&api.store, &api.catalogue, call.path("id")?)),
-    row(Post, "/api/operations/run", May(Run), "runOperation", |api, call| operations::run(&api.operations, call.request, call.caller()?)).audited("operation.run"),
+    row(Post, "/api/operations/run", May(Run), "runOperation", |api, call| operations::run(&api.operations, call.request, &call.actor)).audited("operation.run"),
     row(Get, "/api/operations", May(ReadOperations), "listOperations", |api, call| operations::list(&api.operations, call.request)),
     row(Get, "/api/operations/{id}", May(ReadOperations), "getOperation", |api, call| operations::one(&api.operations, call.path("id")?)),
     row(Get, "/api/operations/{id}/events", Ticket(ReadOperations), "streamOperationEvents", |api, call| events::stream(&api.operations, call.request, call.path("id")?)),
-    row(Post, "/api/operations/{id}/stop", May(Stop), "stopOperation", |api, call| operations::stop(&api.operations, call.request, call.caller()?, call.path("id")?)).audited("operation.stop"),
+    row(Post, "/api/operations/{id}/stop", May(Stop), "stopOperation", |api, call| operations::stop(&api.operations, call.request, &call.actor, call.path("id")?)).audited("operation.stop"),
     row(Get, "/api/git/status", May(ReadSync), "getSyncStatus", |api, _| git::status(&api.sync)),
-    row(Post, "/api/git/sync", May(Act::Sync), "sync", |api, call| git::sync(&api.sync, call.request)).audited("sync.run"),
+    row(Post, "/api/git/sync", May(Act::Sync), "sync", |api, call| git::sync(&api.sync, call.request, &call.actor)).audited("sync.run"),
 ];
 
 impl Api {
@@ -88,23 +91,43 @@ impl Api {
         let Some(route) = route::find(ROUTES, &request.method, request.segments()) else {
             return self.no_route(request);
         };
-        let caller = self.admit(route.access, request)?;
-        (route.handler)(self, &Call { request, route, caller: caller.as_ref() })
+        let caller = self.caller(route.access, request)?;
+        let actor = match &caller {
+            Some(caller) => Actor::user(&caller.username, request.client, &request.id),
+            None => Actor::stranger(request.client, &request.id),
+        };
+        let call = Call { request, route, caller: caller.as_ref(), actor };
+        let allowed = match (call.caller, route.access.act()) {
+            (Some(caller), Some(act)) => caller.require(act),
+            _ => Ok(()),
+        };
+        let answer = allowed.and_then(|()| (route.handler)(self, &call));
+        answer.inspect_err(|error| self.note_refusal(&call, error))
     }
 
-    /// Who is calling, when they may make the call; none when everybody may.
-    fn admit(&self, access: Access, request: &Request) -> Result<Option<Caller>> {
-        let (act, ticket) = match access {
+    /// Who is calling; none where that does not matter.
+    fn caller(&self, access: Access, request: &Request) -> Result<Option<Caller>> {
+        let ticket = match access {
             Open => return Ok(None),
-            May(act) => (act, None),
-            Ticket(act) => (act, request.query("ticket")),
+            May(_) => None,
+            Ticket(_) => request.query("ticket"),
         };
-        let caller = match (bearer(request), ticket) {
-            (None, Some(ticket)) => self.auth.redeem(ticket)?,
-            (token, _) => self.auth.authenticate(token)?,
-        };
-        caller.require(act)?;
-        Ok(Some(caller))
+        match (bearer(request), ticket) {
+            (None, Some(ticket)) => self.auth.redeem(ticket).map(Some),
+            (token, _) => self.auth.authenticate(token).map(Some),
+        }
+    }
+
+    /// Records an audited call that was refused or failed. What strangers send is not recorded here,
+    /// since they can send without end; the features that they reach have their own measure.
+    fn note_refusal(&self, call: &Call<'_>, error: &Error) {
+        let (Some(action), Some(_)) = (call.route.audit, call.caller) else { return };
+        let target = call.route.parameters().next().and_then(|name| call.path(name).ok());
+        let entry = Entry::refused(action, target, error::code(error));
+        let noted = audit::note(&self.store, Clock::System.now(), &call.actor, &entry);
+        if let Err(error) = noted {
+            log::error!(request = call.request.id.as_str(); "not in the audit log: {}", error.chain());
+        }
     }
 
     /// Strangers are not told which calls there are.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::json;
-use crate::auth::Caller;
+use crate::audit::Actor;
 use crate::clock::parse_time;
 use crate::error::{Error, Result};
 use crate::http::{Request, Response};
@@ -100,7 +100,7 @@ struct LogShape<'a> {
 }
 
 /// `POST /api/operations/run`
-pub(super) fn run(operations: &Operations, call: &Request, caller: &Caller) -> Result<Response> {
+pub(super) fn run(operations: &Operations, call: &Request, actor: &Actor) -> Result<Response> {
     let run: Run = json::decode(call)?;
     let request = operations::Request {
         scripts: run.scripts,
@@ -110,7 +110,7 @@ pub(super) fn run(operations: &Operations, call: &Request, caller: &Caller) -> R
         require_enrollment: run.require_enrollment,
         keep_going: run.on_failure == OnFailure::Continue,
     };
-    let id = operations.submit(request, &caller.username)?;
+    let id = operations.submit(request, actor)?;
     let body = json!({ "operation_id": id.to_string(), "status": "queued" });
     Ok(json::reply(202, &body)?.header("Location", format!("/api/operations/{id}")))
 }
@@ -171,13 +171,13 @@ pub(super) fn one(operations: &Arc<Operations>, id: &str) -> Result<Response> {
 pub(super) fn stop(
     operations: &Operations,
     call: &Request,
-    caller: &Caller,
+    actor: &Actor,
     id: &str,
 ) -> Result<Response> {
     json::decode_nothing(call)?;
     let id: Id = id.parse()?;
-    operations.request_stop(id)?;
-    let user = caller.username.as_str();
+    operations.request_stop(id, actor)?;
+    let user = actor.name.as_str();
     log::info!(operation = id.to_string().as_str(), user = user; "stop requested");
     json::reply(200, &json!({ "success": true }))
 }

@@ -1,6 +1,7 @@
 //! One row of the table of calls, and how a request finds its row.
 
 use super::Api;
+use crate::audit::Actor;
 use crate::auth::{Act, Caller};
 use crate::error::{Error, Result};
 use crate::http::{Method, Request, Response};
@@ -14,6 +15,16 @@ pub(super) enum Access {
     May(Act),
     /// The same, where a browser can send no header: a ticket in the query will do.
     Ticket(Act),
+}
+
+impl Access {
+    /// What callers must be allowed to do.
+    pub(super) fn act(self) -> Option<Act> {
+        match self {
+            Access::Open => None,
+            Access::May(act) | Access::Ticket(act) => Some(act),
+        }
+    }
 }
 
 /// What answers a call. It is given everything here and passes on the one or two handles that the
@@ -89,6 +100,8 @@ pub(super) struct Call<'a> {
     pub(super) route: &'static Route,
     /// Who sent it; none on open calls.
     pub(super) caller: Option<&'a Caller>,
+    /// The same for the audit log.
+    pub(super) actor: Actor,
 }
 
 impl<'a> Call<'a> {

@@ -6,6 +6,9 @@ use super::chain::{Hash, Head, Row};
 use super::{Actor, Entry};
 use crate::error::Result;
 
+/// The longest target, in bytes: a name that was tried in vain can be anything.
+const LONGEST_TARGET: usize = 256;
+
 /// What comes before the oldest row, and the newest row.
 pub(super) fn ends(db: &Connection) -> Result<(Head, Head)> {
     let sql = "SELECT first_id - 1, first_hash, last_id, last_hash FROM audit_chain";
@@ -30,12 +33,18 @@ pub fn record(tx: &Transaction<'_>, now: i64, actor: &Actor, entry: &Entry<'_>) 
         address: actor.address.map(|address| address.to_string()),
         request_id: actor.request_id.clone(),
         action: entry.action.to_owned(),
-        target: entry.target.map(str::to_owned),
+        target: entry.target.map(cut),
         result: entry.result.to_owned(),
         detail: (!entry.detail.is_null()).then(|| entry.detail.to_string()),
         previous: last.hash,
     };
     append(tx, &row, &row.hash())
+}
+
+fn cut(target: &str) -> String {
+    let mut fits = (0..=target.len().min(LONGEST_TARGET)).rev();
+    let end = fits.find(|at| target.is_char_boundary(*at)).unwrap_or(0);
+    target[..end].to_owned()
 }
 
 fn append(tx: &Transaction<'_>, row: &Row, hash: &Hash) -> Result<()> {

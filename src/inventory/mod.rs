@@ -6,6 +6,7 @@ mod git;
 pub mod route;
 pub mod store;
 pub mod sync;
+mod webhook;
 pub mod yaml;
 
 pub use git::redact;
