@@ -6,8 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use linkops::audit::Actor;
 use linkops::clock::Clock;
 use linkops::enrollment::{Checked, Enrollment, content_matches};
+use linkops::inventory::route::Keys;
 use linkops::inventory::{Inventory, Machine, store};
 use linkops::ssh::{HostKeyPolicy, Pool, Settings};
 use linkops::store::Store;
@@ -58,7 +60,8 @@ impl World {
         let stop = Arc::new(Latch::new().unwrap());
         let dial = Arc::<Pool>::clone(&pool);
         let (clock, time) = (Clock::System, Duration::from_secs(60));
-        let enrollment = Enrollment::new(Arc::clone(&store), dial, clock, fleet.keys(), time, stop);
+        let enrollment =
+            Enrollment::new(Arc::clone(&store), dial, clock, Keys::of(&fleet.keys()), time, stop);
         World { fleet, store, enrollment, pool }
     }
 
@@ -72,7 +75,7 @@ impl World {
 
     /// Checks, and that what was found is what is stored.
     fn verify(&self, id: &str) -> Checked {
-        let checked = self.enrollment.verify(id).unwrap();
+        let checked = self.enrollment.verify(id, &Actor::linkops()).unwrap();
         let stored = self.store.read(|db| store::machine(db, id)).unwrap().enrollment;
         assert_eq!(stored.enrolled, checked.enrolled);
         assert_eq!((stored.found, stored.error), (checked.client_id_found, checked.error.clone()));

@@ -40,7 +40,6 @@ pub(super) struct Route {
     /// Who may make the call.
     pub(super) access: Access,
     /// The call's name in the OpenAPI document and in programs made from it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the document is made from it"))]
     pub(super) id: &'static str,
     /// The name of the act in the audit log; none when nothing is changed or opened.
     pub(super) audit: Option<&'static str>,

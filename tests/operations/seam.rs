@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use linkops::clock::Clock;
 use linkops::inventory::catalogue::Catalogue;
+use linkops::inventory::route::Keys;
 use linkops::inventory::sync;
 use linkops::operations::{
     Event, ExecutionStatus, Id, Log, Operation, Operations, Request, ScriptOutput, Settings, What,
@@ -26,7 +27,7 @@ use linkops::threads::Latch;
 use crate::inventory::open;
 use crate::support::fake_ssh::{Actor, Call, FakeSsh, Scene, Step};
 use crate::support::repository::Repository;
-use crate::support::{PATIENCE, deadline};
+use crate::support::{PATIENCE, deadline, somebody};
 use asked::{Asked, Program};
 
 /// The machines of the inventory.
@@ -58,7 +59,7 @@ fn settings() -> Settings {
         queue_size: 20,
         retry_delay: Duration::ZERO,
         enrollment_required: false,
-        keys: "keys".into(),
+        keys: Keys::of("keys".as_ref()),
     }
 }
 
@@ -101,6 +102,7 @@ impl World {
             known_hosts: None,
             accept_new: false,
             token: None,
+            webhook_secret: None,
         };
         let stop = Arc::new(Latch::new().unwrap());
         sync::Sync::new(of_sync, Arc::clone(&store), clock.clone(), stop).sync_now().unwrap();
@@ -136,7 +138,7 @@ impl World {
 
     /// Queues the first script.
     fn run(&self, targets: &[&str]) -> Id {
-        self.operations.submit(request(targets, &SCRIPTS[..1]), "somebody").unwrap()
+        self.operations.submit(request(targets, &SCRIPTS[..1]), &somebody()).unwrap()
     }
 
     /// All events to the end of an operation.
