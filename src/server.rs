@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::api::{self, Api, Document};
+use crate::api::{self, Api, Document, Limits, Rates};
 use crate::audit::{self, Actor};
 use crate::auth::{self, Auth};
 use crate::clock::Clock;
@@ -118,6 +118,8 @@ impl Server {
             enrollment,
             operations: Arc::clone(&operations),
             sync,
+            limits: Limits::new(rates(&config)),
+            refusals: audit::Refusals::default(),
             document: Document::new()?,
         };
         let http = listener.serve(Arc::new(move |request| api.handle(&request)))?;
@@ -279,6 +281,10 @@ fn auth_settings(config: &Config) -> auth::Settings {
         lockout: config.security.lockout_duration,
         hash_cost: auth::HashCost::default(),
     }
+}
+
+fn rates(config: &Config) -> Rates {
+    Rates { calls: config.api.rate_limit, logins: config.api.login_rate_limit }
 }
 
 fn http_settings(config: &Config) -> Result<http::Settings> {

@@ -4,8 +4,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::json;
+use super::limits::Limits;
 use super::route::Call;
-use crate::audit::Actor;
 use crate::auth::{Auth, Caller, Session, User};
 use crate::clock::rfc3339;
 use crate::error::Result;
@@ -26,9 +26,10 @@ struct Password {
 }
 
 /// `POST /api/auth/login`
-pub(super) fn login(auth: &Auth, request: &Request, stranger: &Actor) -> Result<Response> {
-    let Login { username, password } = json::decode(request)?;
-    let session = auth.login(&username, &password, stranger)?;
+pub(super) fn login(auth: &Auth, limits: &Limits, call: &Call<'_>) -> Result<Response> {
+    limits.login(call.request.client)?;
+    let Login { username, password } = json::decode(call.request)?;
+    let session = auth.login(&username, &password, &call.actor)?;
     json::reply(200, &signed_in(&session))
 }
 

@@ -8,36 +8,41 @@
 //! strangers see and most of the document come from the row, and which parameters a query can
 //! have comes from the fragment. Handlers only read them.
 
+mod audit;
 mod auth;
 mod error;
 mod events;
 mod git;
 mod json;
+mod limits;
 mod links;
 mod openapi;
 mod operations;
 mod route;
 mod scripts;
 mod status;
+mod tokens;
+mod users;
 
 use std::sync::Arc;
 
 pub use error::wording;
+pub use limits::{Limits, Rates};
 pub use openapi::Document;
 
 use route::Access::{self, May, Open, Ticket};
 use route::{Call, Route, row};
 
-use crate::audit::{self, Actor, Entry};
+use crate::audit::{Actor, Entry, Refusals, note};
 use crate::auth::Act::{
-    self, ManageOwnAccess, ReadInventory, ReadOperations, ReadServer, ReadSync, Run, Stop,
-    UseOwnAccount, Verify,
+    self, ManageOwnAccess, ManageUsers, ReadAudit, ReadInventory, ReadOperations, ReadServer,
+    ReadSync, ReadUsers, Run, Stop, UseOwnAccount, Verify,
 };
 use crate::auth::{Auth, Caller};
 use crate::clock::Clock;
 use crate::enrollment::Enrollment;
 use crate::error::{Error, Noun, Result};
-use crate::http::Method::{Get, Post};
+use crate::http::Method::{Delete, Get, Patch, Post};
 use crate::http::{Request, Response};
 use crate::inventory::catalogue::Catalogue;
 use crate::inventory::sync::Sync;
@@ -58,6 +63,10 @@ pub struct Api {
     pub operations: Arc<Operations>,
     /// The repository.
     pub sync: Arc<Sync>,
+    /// How often they may call.
+    pub limits: Limits,
+    /// How many refusals the audit log is told of.
+    pub refusals: Refusals,
     /// What is said of all this.
     pub document: Document,
 }
@@ -66,12 +75,20 @@ pub struct Api {
 #[rustfmt::skip]
 static ROUTES: &[Route] = &[
     row(Get, "/health", Open, "getLiveness", |_, _| status::alive()),
-    row(Post, "/api/auth/login", Open, "login", |api, call| auth::login(&api.auth, call.request, &call.actor)).audited("auth.login"),
+    row(Post, "/api/auth/login", Open, "login", |api, call| auth::login(&api.auth, &api.limits, call)).audited("auth.login"),
     row(Get, "/api/auth/me", May(UseOwnAccount), "getOwnAccount", |_, call| auth::me(call.caller()?)),
     row(Post, "/api/auth/refresh", May(ManageOwnAccess), "refreshToken", |api, call| auth::refresh(&api.auth, call.request, call.caller()?)),
     row(Post, "/api/auth/logout", May(UseOwnAccount), "logout", |api, call| auth::logout(&api.auth, call)).audited("auth.logout"),
     row(Post, "/api/auth/password", May(ManageOwnAccess), "changeOwnPassword", |api, call| auth::password(&api.auth, call)).audited("auth.password"),
     row(Post, "/api/auth/ticket", May(UseOwnAccount), "createTicket", |api, call| auth::ticket(&api.auth, call.request, call.caller()?)),
+    row(Get, "/api/tokens", May(UseOwnAccount), "listTokens", |api, call| tokens::list(&api.auth, call.caller()?)),
+    row(Post, "/api/tokens", May(ManageOwnAccess), "createToken", |api, call| tokens::add(&api.auth, call)).audited("token.add"),
+    row(Delete, "/api/tokens/{id}", May(ManageOwnAccess), "deleteToken", |api, call| tokens::remove(&api.auth, call)).audited("token.remove"),
+    row(Get, "/api/users", May(ReadUsers), "listUsers", |api, _| users::list(&api.auth)),
+    row(Post, "/api/users", May(ManageUsers), "createUser", |api, call| users::add(&api.auth, call)).audited("user.add"),
+    row(Patch, "/api/users/{name}", May(ManageUsers), "changeUser", |api, call| users::change(&api.auth, call)).audited("user.change"),
+    row(Delete, "/api/users/{name}", May(ManageUsers), "deleteUser", |api, call| users::remove(&api.auth, call)).audited("user.remove"),
+    row(Get, "/api/audit/verify", May(ReadAudit), "verifyAuditLog", |api, _| audit::verify(&api.store)),
     row(Get, "/api/links", May(ReadInventory), "listLinks", |api, call| links::list(&api.store, call.request)),
     row(Get, "/api/links/{id}", May(ReadInventory), "getLink", |api, call| links::one(&api.store, call.path("id")?)),
     row(Post, "/api/links/verify", May(Verify), "verifyLinks", |api, call| links::verify_many(&api.store, &api.enrollment, call)).audited("link.verify"),
@@ -85,6 +102,7 @@ static ROUTES: &[Route] = &[
     row(Post, "/api/operations/{id}/stop", May(Stop), "stopOperation", |api, call| operations::stop(&api.operations, call.request, &call.actor, call.path("id")?)).audited("operation.stop"),
     row(Get, "/api/git/status", May(ReadSync), "getSyncStatus", |api, _| git::status(&api.sync)),
     row(Post, "/api/git/sync", May(Act::Sync), "sync", |api, call| git::sync(&api.sync, call.request, &call.actor)).audited("sync.run"),
+    row(Post, "/api/git/webhook", Open, "receivePush", |api, call| git::webhook(&api.sync, &api.limits, call)).audited("sync.webhook"),
     row(Get, "/api/openapi.json", May(ReadServer), "getOpenApi", |api, _| openapi::show(&api.document)),
 ];
 
@@ -122,20 +140,31 @@ impl Api {
             May(_) => None,
             Ticket(_) => request.query("ticket"),
         };
-        match (bearer(request), ticket) {
-            (None, Some(ticket)) => self.auth.redeem(ticket).map(Some),
-            (token, _) => self.auth.authenticate(token).map(Some),
-        }
+        let found = match (bearer(request), ticket) {
+            (None, Some(ticket)) => self.auth.redeem(ticket),
+            (token, _) => self.auth.authenticate(token),
+        };
+        self.counted(found, request).map(Some)
     }
 
-    /// Records an audited call that was refused or failed. What strangers send is not recorded here,
-    /// since they can send without end; the features that they reach have their own measure.
+    /// The caller, or why there is none, unless there were too many calls.
+    fn counted(&self, found: Result<Caller>, request: &Request) -> Result<Caller> {
+        match &found {
+            Ok(caller) => self.limits.caller(caller)?,
+            Err(_) => self.limits.stranger(request.client)?,
+        }
+        found
+    }
+
+    /// Records an audited call that was refused or failed, as long as there is room. What strangers
+    /// send is recorded by the features that they reach.
     fn note_refusal(&self, call: &Call<'_>, error: &Error) {
-        let (Some(action), Some(_)) = (call.route.audit, call.caller) else { return };
+        let (Some(action), Some(caller)) = (call.route.audit, call.caller) else { return };
+        let now = Clock::System.now();
+        let Some(left_out) = self.refusals.admit(Some(&caller.username), now) else { return };
         let target = call.route.parameters().next().and_then(|name| call.path(name).ok());
-        let entry = Entry::refused(action, target, error::code(error));
-        let noted = audit::note(&self.store, Clock::System.now(), &call.actor, &entry);
-        if let Err(error) = noted {
+        let entry = Entry::refused(action, target, error::code(error)).after(left_out);
+        if let Err(error) = note(&self.store, now, &call.actor, &entry) {
             log::error!(request = call.request.id.as_str(); "not in the audit log: {}", error.chain());
         }
     }
@@ -145,7 +174,7 @@ impl Api {
         let path = request.segments();
         let open = route::at(ROUTES, path).any(Route::is_open);
         if path.first().is_some_and(|first| first == "api") && !open {
-            self.auth.authenticate(bearer(request))?;
+            self.counted(self.auth.authenticate(bearer(request)), request)?;
         }
         match &route::allowed(ROUTES, path)[..] {
             [] => Err(Error::not_found(Noun::Path, &request.path)),

@@ -4,17 +4,17 @@
 
 use std::net::IpAddr;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::error::Result;
 use crate::store::Store;
 
 mod chain;
+mod refusals;
 pub mod store;
-mod strangers;
 
 pub use chain::{Break, Head, Verdict};
-pub use strangers::Strangers;
+pub use refusals::Refusals;
 
 /// Actors that are no users, and that no user may be called: LinkOps itself, by timers and at its
 /// own start; whoever has the host; whoever has not said who they are; the Git server.
@@ -38,6 +38,9 @@ pub struct Actor {
 }
 
 impl Actor {
+    /// What somebody is called who has not shown who they are.
+    pub(super) const STRANGER: &str = NO_USERS[2];
+
     /// A user whose request came from `address`.
     #[must_use]
     pub fn user(name: &str, address: IpAddr, request_id: &str) -> Actor {
@@ -60,7 +63,7 @@ impl Actor {
     /// Somebody who has not shown who they are.
     #[must_use]
     pub fn stranger(address: IpAddr, request_id: &str) -> Actor {
-        Actor::user(NO_USERS[2], address, request_id)
+        Actor::user(Actor::STRANGER, address, request_id)
     }
 
     /// The same request, by the Git server: it has shown that it knows the secret of the webhook.
@@ -122,6 +125,12 @@ impl<'a> Entry<'a> {
         code: &'a str,
     ) -> Entry<'a> {
         Entry { action, target: target.into(), result: code, detail: Value::Null }
+    }
+
+    /// The same, with the number of such entries that were left out before it.
+    #[must_use]
+    pub fn after(self, left_out: u64) -> Entry<'a> {
+        if left_out == 0 { self } else { self.with(json!({ "left_out": left_out })) }
     }
 
     /// The same with details.

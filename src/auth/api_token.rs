@@ -170,7 +170,7 @@ impl Auth {
 
     /// A use that cannot be written down is no reason to refuse it.
     fn note_use(&self, id: &str, now: i64) {
-        if let Err(error) = self.store.write(|tx| tokens::used(tx, id, now)) {
+        if let Err(error) = self.store.write(|tx| tokens::used(tx, id, now, MINUTE)) {
             log::warn!("the use of an API token was not written down: {}", error.chain());
         }
     }

@@ -1,6 +1,6 @@
 //! Proving with a password who one is: each attempt is judged, counted and recorded.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::store::{self, Account};
 use super::{Auth, lockout};
@@ -53,7 +53,10 @@ impl Auth {
         })?;
         let verdict = match locked {
             // Refused before it costs a hashing, also when the password is right.
-            Some(until) => Verdict::Locked(until),
+            Some(until) => {
+                self.note_locked(purpose, username, account.is_some(), actor)?;
+                Verdict::Locked(until)
+            }
             None => {
                 let hash = account.as_ref().map(|one| one.password_hash.as_str());
                 let right = slot.verify(password, hash)?;
@@ -103,8 +106,23 @@ impl Auth {
         })
     }
 
-    /// What the audit log is told of an attempt. Failures under the name of a user are few, because
-    /// they lock it. Names that no user has are without number, so they get a limited share.
+    /// Tells the audit log of an attempt that a lock stopped.
+    fn note_locked(&self, purpose: Purpose, name: &str, known: bool, actor: &Actor) -> Result<()> {
+        let now = self.clock.now();
+        if purpose == Purpose::Password {
+            return Ok(()); // recorded like any other call that was refused
+        }
+        match self.refusals.admit(known.then_some(name), now) {
+            Some(left_out) => {
+                let entry = Entry::refused("auth.login", name, "ACCOUNT_LOCKED").after(left_out);
+                audit::note(&self.store, now, actor, &entry)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// What the audit log is told of an attempt, as long as there is room: names that no user has
+    /// are without number.
     fn entries<'a>(
         &self,
         verdict: &Verdict,
@@ -121,13 +139,13 @@ impl Auth {
             Verdict::Right(_) | Verdict::Locked(_) => return Vec::new(),
             Verdict::Wrong { locks } => locks,
         };
-        let left_out = if known { Some(0) } else { self.strangers.admit(at) };
-        let Some(left_out) = left_out else { return Vec::new() };
+        let user = known.then_some(username);
+        let Some(left_out) = self.refusals.admit(user, at) else { return Vec::new() };
         let mut entries = Vec::new();
         // A change of the password that failed is recorded like any other call that was refused.
         if purpose == Purpose::Login {
             let entry = Entry::refused("auth.login", username, "INVALID_CREDENTIALS");
-            entries.push((actor.clone(), entry.with(missing(left_out))));
+            entries.push((actor.clone(), entry.after(left_out)));
         }
         if let Some(until) = locks {
             let entry = Entry::done("auth.locked", username);
@@ -135,11 +153,6 @@ impl Auth {
         }
         entries
     }
-}
-
-/// The number of entries that were left out before this one.
-fn missing(left_out: u64) -> Value {
-    if left_out == 0 { Value::Null } else { json!({ "left_out": left_out }) }
 }
 
 fn told(verdict: Verdict, username: &str, actor: &Actor) -> Result<Account> {

@@ -18,7 +18,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::audit::{self, Actor, Entry, Strangers};
+use crate::audit::{self, Actor, Entry, Refusals};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::store::Store;
@@ -54,7 +54,7 @@ pub struct Auth {
     hasher: password::Hasher,
     keys: token::Keys,
     tickets: ticket::Tickets,
-    strangers: Strangers,
+    refusals: Refusals,
 }
 
 /// A user, as others may see it.
@@ -140,7 +140,7 @@ impl Auth {
             hasher: password::Hasher::new(settings.hash_cost),
             keys: token::Keys::new(&settings.secret, settings.token_life),
             tickets: ticket::Tickets::default(),
-            strangers: Strangers::default(),
+            refusals: Refusals::default(),
         }
     }
 

@@ -9,6 +9,9 @@ use super::lockout::{Attempt, Rule};
 use super::{Listed, Role, User};
 use crate::error::Result;
 
+/// Attempts that are kept. To push one out takes so many hashings that no lock would hold any more.
+const MOST_ATTEMPTS: i64 = 100_000;
+
 /// A user, as logging in needs it.
 pub(super) struct Account {
     pub(super) user: User,
@@ -86,8 +89,13 @@ pub(super) fn add_attempt(
     Ok(())
 }
 
+/// Removes attempts that are older, and of names that no user has all but the newest: whoever tries
+/// names without end must not fill the disk.
 pub(super) fn prune_attempts(tx: &Transaction<'_>, before: i64) -> Result<()> {
-    tx.prepare_cached("DELETE FROM auth_attempts WHERE at < ?1")?.execute([before])?;
+    let sql = "DELETE FROM auth_attempts WHERE at < ?1
+               OR (id <= (SELECT max(id) FROM auth_attempts) - ?2
+                   AND username NOT IN (SELECT username FROM users))";
+    tx.prepare_cached(sql)?.execute((before, MOST_ATTEMPTS))?;
     Ok(())
 }
 

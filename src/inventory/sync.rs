@@ -14,7 +14,7 @@ use super::catalogue::{read_inside, trees, warnings};
 use super::git::{Git, make_directory, redact, remove};
 use super::store::{SyncRecord, Synced};
 use super::{Changes, Inventory, store, yaml};
-use crate::audit::{self, Actor, Entry, Strangers};
+use crate::audit::{self, Actor, Entry, Refusals};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::store::Store;
@@ -111,7 +111,7 @@ pub struct Sync {
     pub(super) settings: Settings,
     pub(super) store: Arc<Store>,
     pub(super) clock: Clock,
-    pub(super) strangers: Strangers,
+    pub(super) refusals: Refusals,
     stop: Arc<Latch>,
     state: Mutex<State>,
 }
@@ -145,8 +145,8 @@ impl Sync {
         if let Ok(path) = std::path::absolute(&settings.local_path) {
             settings.local_path = path;
         }
-        let strangers = Strangers::default();
-        Sync { settings, store, clock, strangers, stop, state: Mutex::default() }
+        let refusals = Refusals::default();
+        Sync { settings, store, clock, refusals, stop, state: Mutex::default() }
     }
 
     /// Starts the thread `git-sync`: it syncs at once and then at each interval and each push that

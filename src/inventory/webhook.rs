@@ -4,7 +4,6 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde::Deserialize;
-use serde_json::json;
 use sha2::Sha256;
 
 use super::sync::Sync;
@@ -24,7 +23,7 @@ impl Sync {
     /// delivery that comes twice costs one more look at the repository. None without a secret.
     ///
     /// # Errors
-    /// [`Error::Signature`] when it is not signed with our secret, [`Error::Json`] when it is and
+    /// [`Error::Signature`] when it is not signed with our secret, [`Error::Invalid`] when it is and
     /// cannot be read.
     pub fn push(
         &self,
@@ -36,8 +35,9 @@ impl Sync {
         if !signature.is_some_and(|signature| is_signed(secret, body, signature)) {
             return Err(self.refuse(stranger));
         }
-        let push: Push = serde_json::from_slice(body)
-            .map_err(|error| Error::Json { message: error.to_string() })?;
+        let push: Push = serde_json::from_slice(body).map_err(|_| {
+            Error::invalid("body", "is no JSON object\nset the webhook to application/json")
+        })?;
         let branch = format!("refs/heads/{}", self.settings.branch);
         if push.reference.as_deref() != Some(&branch) {
             return Ok(Some(false));
@@ -51,9 +51,8 @@ impl Sync {
     fn refuse(&self, stranger: &Actor) -> Error {
         let now = self.clock.now();
         log::warn!(address = stranger.address_text().as_str(); "a webhook is not signed with our secret");
-        if let Some(left_out) = self.strangers.admit(now) {
-            let entry = Entry::refused("sync.webhook", None, "SIGNATURE_INVALID");
-            let entry = entry.with(json!({ "left_out": left_out }));
+        if let Some(left_out) = self.refusals.admit(None, now) {
+            let entry = Entry::refused("sync.webhook", None, "SIGNATURE_INVALID").after(left_out);
             if let Err(error) = audit::note(&self.store, now, stranger, &entry) {
                 return error;
             }

@@ -42,7 +42,7 @@ impl LinkOps {
         let directory = tempfile::tempdir().unwrap();
         let (url, keys) = (fleet.repository.url(), fleet.keys());
         let config = format!(
-            "[api]\nport = 0\njwt_secret = {}\n\
+            "[api]\nport = 0\njwt_secret = {}\nrate_limit = 0\nlogin_rate_limit = 0\n\
              [database]\npath = linkops.db\n\
              [git]\nrepository_url = {url}\nlocal_path = git-repo\nsync_interval_minutes = 0\n\
              [ssh]\nkeys_directory = {}\nknown_hosts_path = ssh/known_hosts\n\

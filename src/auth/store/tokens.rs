@@ -66,10 +66,11 @@ pub(in crate::auth) fn add(tx: &Transaction<'_>, one: &ApiToken, hash: &[u8; 32]
     Ok(())
 }
 
-/// Writes down a use.
-pub(in crate::auth) fn used(tx: &Transaction<'_>, id: &str, now: i64) -> Result<()> {
-    let sql = "UPDATE api_tokens SET last_used_at = ?2 WHERE id = ?1";
-    tx.prepare_cached(sql)?.execute((id, now))?;
+/// Writes down a use, unless another one was less than `pause` ago.
+pub(in crate::auth) fn used(tx: &Transaction<'_>, id: &str, now: i64, pause: i64) -> Result<()> {
+    let sql = "UPDATE api_tokens SET last_used_at = ?2
+               WHERE id = ?1 AND (last_used_at IS NULL OR abs(?2 - last_used_at) >= ?3)";
+    tx.prepare_cached(sql)?.execute((id, now, pause))?;
     Ok(())
 }
 

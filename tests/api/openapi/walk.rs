@@ -18,7 +18,8 @@ use crate::support::schema::problems;
 const LIMIT: usize = 2_048;
 
 /// Operations whose success takes more than one request, each with the test that shows it.
-const ELSEWHERE: &[(&str, &str)] = &[];
+const ELSEWHERE: &[(&str, &str)] =
+    &[("receivePush", "a signature is made from the body: tests/api/webhook.rs")];
 
 /// A request, to be changed before it is sent.
 #[derive(Clone)]
@@ -166,9 +167,30 @@ impl World {
                 let id = self.linkops.run(&["wait"], &self.fleet.ids(), Value::Null);
                 ask = ask.with("path", "id", &id);
             }
+            "createUser" => self.bob(&["DELETE"]),
+            "changeUser" | "deleteUser" => self.bob(&["DELETE", "POST"]),
+            "deleteToken" => {
+                let token = ask.token.as_deref().unwrap();
+                let new = json!({ "name": "x" });
+                let made =
+                    super::super::call(&self.linkops, token, "POST", "/api/tokens", Some(&new));
+                ask = ask.with("path", "id", made.expect(201)["id"].as_str().unwrap());
+            }
             _ => {}
         }
         ask
+    }
+
+    /// Has the user of the examples removed, or removed and made.
+    fn bob(&self, steps: &[&str]) {
+        for method in steps {
+            let new = json!({ "username": "bob", "role": "viewer", "password": PASSWORD });
+            let (path, body) = match *method {
+                "DELETE" => ("/api/users/bob", None),
+                _ => ("/api/users", Some(&new)),
+            };
+            super::super::call(&self.linkops, self.linkops.token(), method, path, body);
+        }
     }
 
     /// Somebody who may do it, and nothing more.
@@ -182,9 +204,6 @@ impl World {
     }
 
     fn succeed(&self, ask: &Ask) {
-        if ELSEWHERE.iter().any(|(id, _)| *id == ask.id()) {
-            return;
-        }
         let reply = self.prepare(ask.clone()).send(&self.linkops);
         let text = String::from_utf8_lossy(&reply.body);
         assert!((200..300).contains(&reply.status), "{}: {} {text}", ask.id(), reply.status);
@@ -214,6 +233,9 @@ fn every_operation_keeps_its_word() {
 
 /// As it is, with each parameter, and with each example of the body.
 fn successes(world: &World, ask: &Ask) {
+    if ELSEWHERE.iter().any(|(id, _)| *id == ask.id()) {
+        return;
+    }
     world.succeed(ask);
     for one in ask.described(|one| one["required"] != true) {
         let name = one["name"].as_str().unwrap();
