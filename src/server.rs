@@ -37,6 +37,7 @@ struct Server {
     pool: Arc<Pool>,
     stop: Arc<Latch>,
     syncing: Handle,
+    retention: Option<Handle>,
     operations: Arc<Operations>,
     http: http::Server,
     watchdog: Option<Handle>,
@@ -110,6 +111,7 @@ impl Server {
             config.ssh.command_timeout,
             Arc::clone(&stop),
         );
+        let retention = retention(&config, &store, &stop)?;
         first_admin(&auth)?;
         let api = Api {
             auth,
@@ -128,7 +130,7 @@ impl Server {
             .watch(move || answering.answers() && pulse(), Arc::clone(&stop))
             .map_err(|error| Error::io("start the watchdog", error))?;
         let drain = config.operations.drain_timeout;
-        Ok(Server { store, pool, stop, syncing, operations, http, watchdog, drain })
+        Ok(Server { store, pool, stop, syncing, retention, operations, http, watchdog, drain })
     }
 
     /// No new work, then what runs, then the streams, then what they stood on.
@@ -137,12 +139,19 @@ impl Server {
         self.operations.stop(Instant::now() + self.drain);
         self.http.stop(Instant::now() + CLOSING);
         self.syncing.join();
+        self.retention.into_iter().for_each(Handle::join);
         self.watchdog.into_iter().for_each(Handle::join);
         self.pool.close(Instant::now() + CLOSING);
         if let Err(error) = self.store.checkpoint() {
             log::warn!("{}", error.chain());
         }
     }
+}
+
+fn retention(config: &Config, store: &Arc<Store>, stop: &Arc<Latch>) -> Result<Option<Handle>> {
+    let (store, stop) = (Arc::clone(store), Arc::clone(stop));
+    audit::retention::start(store, Clock::System, config.audit.retention, stop)
+        .map_err(|error| Error::io("start the audit log's retention", error))
 }
 
 /// Section 10: the password is printed once and never logged.

@@ -11,6 +11,7 @@ use crate::store::Store;
 
 mod chain;
 mod refusals;
+pub mod retention;
 pub mod store;
 
 pub use chain::{Break, Head, Verdict};

@@ -1,10 +1,13 @@
 //! The wire contract, call by call, against a running server. Each file starts a server of its
 //! own and shares it among its steps: works, bad input, missing, wrong person.
 
+mod api_tokens;
+mod audit;
 mod auth;
 mod enrollment;
 mod errors;
 mod git;
+mod limits;
 mod links;
 mod openapi;
 mod operations;
@@ -14,6 +17,8 @@ mod run;
 mod scripts;
 mod server;
 mod tokens;
+mod users;
+mod webhook;
 
 use std::io::Write;
 use std::process::{Output, Stdio};

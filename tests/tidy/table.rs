@@ -33,7 +33,7 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("store", &["error", "threads"], &["rusqlite"]),
     layer("ssh", &["error", "threads"], &["base64", "getrandom", "hmac", "log", "rustix", "sha1", "sha2", "ssh2"]),
     // Features.
-    layer("audit", &["error", "store", "threads"], &["rusqlite", "serde_json", "sha2"]),
+    layer("audit", &["clock", "error", "store", "threads"], &["log", "rusqlite", "serde_json", "sha2"]),
     layer("auth", &["audit", "clock", "error", "store", "threads"], &["argon2", "base64", "getrandom", "hmac", "jsonwebtoken", "log", "rusqlite", "serde", "serde_json", "sha2"]),
     layer("inventory", &["audit", "clock", "error", "ssh", "store", "threads"], &["base64", "hmac", "log", "rusqlite", "rustix", "serde", "serde_json", "serde_yaml", "sha2"]),
     layer("enrollment", &["audit", "clock", "error", "inventory", "ssh", "store", "threads"], &["log", "serde_json"]),

@@ -207,6 +207,19 @@ impl World {
         let reply = self.prepare(ask.clone()).send(&self.linkops);
         let text = String::from_utf8_lossy(&reply.body);
         assert!((200..300).contains(&reply.status), "{}: {} {text}", ask.id(), reply.status);
+        if let Some(action) = ask.operation["x-audit-action"].as_str() {
+            self.is_audited(&reply, action);
+        }
+    }
+
+    /// What the audit log has under the request's id: the act, once or once for each target.
+    fn is_audited(&self, reply: &Reply, action: &str) {
+        let db = rusqlite::Connection::open(self.linkops.path("linkops.db")).unwrap();
+        let sql = "SELECT count(*) FROM audit_log WHERE request_id = ?1 AND action = ?2
+                   AND result = 'ok' AND address = '127.0.0.1' AND actor <> 'anonymous'";
+        let id = reply.header("x-request-id");
+        let found: i64 = db.query_row(sql, (id, action), |row| row.get(0)).unwrap();
+        assert!(found > 0, "{action} is not in the audit log");
     }
 
     #[track_caller]
