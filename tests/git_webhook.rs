@@ -40,7 +40,7 @@ fn pushes_while_a_sync_runs_are_one_more_sync() {
     wait_until(deadline(), "the push begins a sync", || {
         lab.sync.status().unwrap().phase == Phase::Syncing
     });
-    (0..7).for_each(|_| drop(push(&lab.sync)));
+    (0..7).for_each(|_| assert_eq!(push(&lab.sync), Some(true)));
     let shared = Arc::clone(&lab.sync);
     let caller = std::thread::spawn(move || shared.sync_by(&somebody()).unwrap().commit);
     let commit = repository.commit(&[("README", "new")]);

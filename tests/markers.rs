@@ -21,6 +21,7 @@ const CONTROL: &str = "marker-of-control";
 const PASSWORD: &str = "MARKER password of the first day";
 const NEXT_PASSWORD: &str = "MARKER password of the second day";
 const WRONG_PASSWORD: &str = "MARKER password that was never right";
+const NUMBER: u64 = 7_700_277_002_770;
 const JWT_SECRET: &str = "MARKER-secret-that-signs-the-tokens-of-all";
 const WEBHOOK_SECRET: &str = "MARKER-secret-that-the-Git-server-knows";
 const GIT_TOKEN: &str = "MARKER-token-for-the-Git-server";
@@ -114,7 +115,7 @@ fn accounts(linkops: &LinkOps, seen: &Seen, secrets: &mut Vec<Secret>) -> String
         login(WRONG_PASSWORD),
         json!({ "username": CONTROL, "passwrd": PASSWORD }).to_string(),
         json!({ "username": CONTROL, "password": [PASSWORD] }).to_string(),
-        json!({ "username": { "a": PASSWORD }, "password": 1 }).to_string(),
+        json!({ "username": { "a": PASSWORD }, "password": NUMBER }).to_string(),
         format!("{{\"username\":\"x\",\"password\":\"{PASSWORD}\" oops"),
         format!("\"{PASSWORD}\""),
         format!("username=x&password={PASSWORD}"),
@@ -267,6 +268,7 @@ fn no_secret_is_anywhere_in_the_clear() {
         secret("a password", PASSWORD, None),
         secret("a new password", NEXT_PASSWORD, None),
         secret("a wrong password", WRONG_PASSWORD, None),
+        secret("a password that is a number", &NUMBER.to_string(), None),
         secret("jwt_secret", JWT_SECRET, None),
         secret("webhook_secret", WEBHOOK_SECRET, None),
         secret("the token for Git", GIT_TOKEN, None),

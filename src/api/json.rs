@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
 use crate::error::{Error, Result, nearest};
@@ -82,6 +82,8 @@ fn parse<T: DeserializeOwned>(content_type: Option<&str>, body: &[u8]) -> Result
     }
     let value = serde_json::from_slice(body).map_err(|error| match error.classify() {
         Category::Data => field(&error.to_string()),
+        // Something else in place of a word is called bad syntax, too.
+        _ if serde_json::from_slice::<IgnoredAny>(body).is_ok() => field(&error.to_string()),
         _ => Fault::Syntax(error.to_string()),
     })?;
     // serde also takes the fields in their order without their names, as an array.
@@ -98,7 +100,18 @@ fn field(text: &str) -> Fault {
         || words.starts_with("missing field")
         || words.starts_with("duplicate field");
     let name = words.split('`').nth(1).filter(|_| named).unwrap_or("body");
-    Fault::Field(name.to_owned(), text.replace('`', "\""))
+    Fault::Field(name.to_owned(), without_value(text).replace('`', "\""))
+}
+
+/// What serde says of a value of the wrong type, without the value: it can be a password.
+fn without_value(text: &str) -> String {
+    match (text.strip_prefix("invalid "), text.rsplit_once(", expected ")) {
+        (Some(_), Some((found, expected))) => {
+            let kind = found.split(['`', '"']).next().unwrap_or_default().trim_end();
+            format!("{kind}, expected {expected}")
+        }
+        _ => text.to_owned(),
+    }
 }
 
 impl From<Fault> for Error {
@@ -121,10 +134,38 @@ mod tests {
     struct Shape {
         #[expect(dead_code, reason = "only its presence matters here")]
         size: u8,
+        #[serde(default)]
+        #[expect(dead_code, reason = "only what is no word matters here")]
+        word: Word,
+    }
+
+    #[derive(Debug, Default, Deserialize)]
+    enum Word {
+        #[default]
+        One,
     }
 
     fn fault(content_type: &str, body: &str) -> Error {
         parse::<Shape>(Some(content_type), body.as_bytes()).unwrap_err().into()
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_not_repeated() {
+        for (body, kind) in [
+            (r#"{"size": "hunter2"}"#, "type: string"),
+            (r#"{"size": "hunter2, expected `hunter2`"}"#, "type: string"),
+            (r#"{"size": 777002777}"#, "value: integer"),
+            (r#"{"size": 2.25}"#, "type: floating point"),
+            (r#""hunter2""#, "type: string"),
+        ] {
+            let text = fault("application/json", body).to_string();
+            let wanted = format!("invalid {kind}, expected ");
+            assert!(text.contains(&wanted), "{text}");
+            assert!(
+                !["hunter2", "777002777", "2.25"].iter().any(|one| text.contains(one)),
+                "{text}"
+            );
+        }
     }
 
     #[test]
@@ -139,6 +180,7 @@ mod tests {
             ("{\"size\": 1, \"siez\": 2}", "siez"),
             ("{\"size\": 1, \"size\": 2}", "size"),
             ("{\"size\": \"1\"}", "body"),
+            ("{\"size\": 1, \"word\": null}", "body"),
             ("[]", "body"),
             ("[1]", "body"),
         ] {
