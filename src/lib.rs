@@ -17,7 +17,8 @@
 //! all the others. [`auth`]: who is calling, and
 //! what they may do. [`inventory`]: the machines and scripts of the repository. [`enrollment`]:
 //! machines prove that they are the ones that are meant. [`operations`]: scripts run on machines,
-//! and a run outlives its connection and LinkOps itself.
+//! and a run outlives its connection and LinkOps itself. [`tables`]: all of it as lists, with
+//! filters, orders and pages.
 //!
 //! *What brings them together.* [`api`] is the wire contract, with the table of calls. [`server`]
 //! opens, wires, starts and stops everything, and is the only module that sees the whole. [`cli`]
@@ -44,6 +45,8 @@ pub mod inventory;
 
 pub mod enrollment;
 pub mod operations;
+
+pub mod tables;
 
 pub mod api;
 pub mod server;

@@ -16,6 +16,7 @@ mod operations;
 mod route;
 mod scripts;
 mod status;
+mod tables;
 
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ use route::Access::{self, May, Open, Ticket};
 use route::{Call, Route, row};
 
 use crate::auth::Act::{
-    self, ReadInventory, ReadOperations, ReadSync, Run, Stop, UseOwnAccount, Verify,
+    self, ReadInventory, ReadOperations, ReadSync, ReadTables, Run, Stop, UseOwnAccount, Verify,
 };
 use crate::auth::{Auth, Caller};
 use crate::enrollment::Enrollment;
@@ -74,6 +75,7 @@ static ROUTES: &[Route] = &[
     row(Get, "/api/operations/{id}", May(ReadOperations), "getOperation", |api, call| operations::one(&api.operations, call.path("id")?)),
     row(Get, "/api/operations/{id}/events", Ticket(ReadOperations), "streamOperationEvents", |api, call| events::stream(&api.operations, call.request, call.path("id")?)),
     row(Post, "/api/operations/{id}/stop", May(Stop), "stopOperation", |api, call| operations::stop(&api.operations, call.request, call.caller()?, call.path("id")?)).audited("operation.stop"),
+    row(Post, "/api/tables/query", May(ReadTables), "queryTable", |api, call| tables::query(&api.store, call.request, call.caller()?)),
     row(Get, "/api/git/status", May(ReadSync), "getSyncStatus", |api, _| git::status(&api.sync)),
     row(Post, "/api/git/sync", May(Act::Sync), "sync", |api, call| git::sync(&api.sync, call.request)).audited("sync.run"),
 ];
