@@ -89,3 +89,7 @@ impl ToSql for Scalar {
         }))
     }
 }
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
