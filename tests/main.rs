@@ -17,4 +17,5 @@ mod inventory_scripts;
 mod operations;
 mod ssh;
 mod support;
+mod tables;
 mod tidy;

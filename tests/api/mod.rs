@@ -12,6 +12,7 @@ mod roles;
 mod run;
 mod scripts;
 mod server;
+mod tables;
 mod tokens;
 
 use std::io::Write;
