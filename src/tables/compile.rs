@@ -113,6 +113,7 @@ fn condition(filter: &Filter) -> String {
         Op::Lt => compare("<"),
         Op::Gte => compare(">="),
         Op::Lte => compare("<="),
+        Op::Contains => format!("instr({sql}, ?) > 0"),
     }
 }
 

@@ -103,7 +103,7 @@ pub struct Request {
 pub struct FilterRequest {
     /// The column.
     pub column: String,
-    /// How it is compared: `eq`, `in`, `gt`, `lt`, `gte`, `lte`.
+    /// How it is compared: `eq`, `in`, `gt`, `lt`, `gte`, `lte`, `contains`.
     pub op: String,
     /// With what.
     pub value: Value,

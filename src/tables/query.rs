@@ -42,25 +42,27 @@ pub(super) enum Op {
     Lt,
     Gte,
     Lte,
+    Contains,
 }
 
 impl Op {
-    const WORDS: [(&str, Op); 6] = [
+    const WORDS: [(&str, Op); 7] = [
         ("eq", Op::Eq),
         ("in", Op::In),
         ("gt", Op::Gt),
         ("lt", Op::Lt),
         ("gte", Op::Gte),
         ("lte", Op::Lte),
+        ("contains", Op::Contains),
     ];
 
     fn parse(word: &str) -> Option<Op> {
         Op::WORDS.iter().find(|(one, _)| *one == word).map(|(_, op)| *op)
     }
 
-    /// Whether values are ordered by it, and not only told apart.
-    fn orders(self) -> bool {
-        !matches!(self, Op::Eq | Op::In)
+    /// Whether values can be only equal or not.
+    fn is_equality(self) -> bool {
+        matches!(self, Op::Eq | Op::In)
     }
 }
 
@@ -137,9 +139,13 @@ impl Kind {
         matches!(self, Kind::Integer | Kind::Boolean | Kind::Time | Kind::Operation)
     }
 
-    /// Whether greater and less mean something.
-    fn is_ordered(self) -> bool {
-        !matches!(self, Kind::Boolean | Kind::List(_) | Kind::Json)
+    /// Whether values can be compared like that.
+    fn knows(self, op: Op) -> bool {
+        match op {
+            Op::Eq | Op::In => true,
+            Op::Contains => self == Kind::Text,
+            _ => !matches!(self, Kind::Boolean | Kind::List(_) | Kind::Json),
+        }
     }
 
     /// What SQL compares with, for a value that is not null.
@@ -207,13 +213,13 @@ fn filter(table: &'static Table, request: &FilterRequest) -> Result<Filter> {
     let column = table.column(&request.column)?;
     let refuse =
         |expected: String| Error::Filter { column: column.name, op: request.op.clone(), expected };
-    let known = |op: &Op| column.kind.is_ordered() || !op.orders();
+    let known = |op: &Op| column.kind.knows(*op);
     let Some(op) = Op::parse(&request.op).filter(known) else {
         let known: Vec<_> =
             Op::WORDS.iter().filter(|(_, op)| known(op)).map(|(word, _)| *word).collect();
         return Err(refuse(format!("one of {} as \"op\"", known.join(", "))));
     };
-    let nullable = column.nullable && !op.orders();
+    let nullable = column.nullable && op.is_equality();
     let scalar = |value: &Value| match value {
         Value::Null => nullable.then_some(Scalar::Null),
         value => column.kind.scalar(value),

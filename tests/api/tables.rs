@@ -5,8 +5,10 @@ use serde_json::{Value, json};
 
 use super::{call, failure, keys, person};
 use crate::support::client::Reply;
+use crate::support::document::DOCUMENT;
 use crate::support::fleet::Fleet;
 use crate::support::linkops::LinkOps;
+use crate::support::schema::problems;
 
 const PATH: &str = "/api/tables/query";
 
@@ -33,8 +35,12 @@ const OPERATION: &str =
 fn tables() {
     let mut fleet = Fleet::new(3);
     let gate = fleet.directory().join("gate");
-    let wait = format!("while {}; do read -t 0.05 <> <(:); done", crate::support::fleet::closed(&gate));
-    fleet.script_with("good", "echo good", &["--fast"]).script("bad", "exit 3").script("wait", &wait);
+    let wait =
+        format!("while {}; do read -t 0.05 <> <(:); done", crate::support::fleet::closed(&gate));
+    fleet
+        .script_with("good", "echo good", &["--fast"])
+        .script("bad", "exit 3")
+        .script("wait", &wait);
     let commit = fleet.commit();
     let linkops = LinkOps::start(&fleet);
     let all = fleet.ids();
@@ -95,6 +101,8 @@ fn the_columns_are_those_of_the_contract(linkops: &LinkOps) {
         // The audit log may have nothing to show here.
         for row in rows(linkops, &every) {
             assert_eq!(keys(&row), columns, "{table}");
+            let found = problems(&DOCUMENT, &DOCUMENT["components"]["schemas"][*table], &row);
+            assert!(found.is_empty(), "{table}: {found:#?}");
         }
         let named = json!({ "table": table, "columns": columns });
         assert_eq!(rows(linkops, &named), rows(linkops, &every), "{table}");
@@ -127,9 +135,7 @@ fn links_are_those_of_their_call(linkops: &LinkOps) {
     for (row, link) in health.iter().zip(&links) {
         assert!(keys(row).iter().all(|key| row[key] == link[key]), "{row} {link}");
     }
-    let counts = |kind: &str, total: u8| {
-        json!({ "type": kind, "total": total, "enrolled": total, "reachable": total })
-    };
+    let counts = |kind: &str, total: u8| json!({ "type": kind, "total": total, "enrolled": total, "reachable": total });
     let wanted = [counts("Proxmox", 0), counts("VM", 0), counts("VPS", 3)];
     assert_eq!(rows(linkops, &json!({ "table": "tbl_infrastructure" })), wanted);
 }
@@ -157,19 +163,31 @@ fn operations_are_those_of_their_call(linkops: &LinkOps) {
     let time = linkops::clock::rfc3339(started.as_i64().unwrap());
     for (query, filters) in [
         ("status=success", json!([{ "col": "status", "op": "eq", "val": "success" }])),
-        ("status=failed,partial", json!([{ "col": "status", "op": "in", "val": ["failed", "partial"] }])),
-        (&format!("from={time}&to=2999-01-01"), json!([
-            { "col": "started", "op": "gte", "val": time },
-            { "col": "started", "op": "lt", "val": "2999-01-01" },
-            { "col": "status", "op": "in", "val": ["success", "failed", "partial", "stopped"] },
-        ])),
+        (
+            "status=failed,partial",
+            json!([{ "col": "status", "op": "in", "val": ["failed", "partial"] }]),
+        ),
+        (
+            &format!("from={time}&to=2999-01-01"),
+            json!([
+                { "col": "started", "op": "gte", "val": time },
+                { "col": "started", "op": "lt", "val": "2999-01-01" },
+                { "col": "status", "op": "in", "val": ["success", "failed", "partial", "stopped"] },
+            ]),
+        ),
         ("target=vps-03", json!([{ "col": "targets", "op": "eq", "val": "vps-03" }])),
         ("script=bad", json!([{ "col": "scripts", "op": "in", "val": ["bad", "worse"] }])),
     ] {
         let list = linkops.get(&format!("/api/operations?{query}")).expect(200);
-        let wanted: Vec<Value> =
-            list["operations"].as_array().unwrap().iter().map(as_table).filter(|one| !one["ended"].is_null()).collect();
-        let found = rows(linkops, &json!({ "table": "tbl_operations_history", "filters": filters }));
+        let wanted: Vec<Value> = list["operations"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(as_table)
+            .filter(|one| !one["ended"].is_null())
+            .collect();
+        let found =
+            rows(linkops, &json!({ "table": "tbl_operations_history", "filters": filters }));
         assert_eq!(found, wanted, "{query}");
         assert!(!wanted.is_empty(), "{query} finds nothing");
     }
@@ -224,9 +242,7 @@ fn pages(linkops: &LinkOps) {
 
 /// A cursor is good for its table, filters and order, whatever the columns and the size.
 fn other_queries_refuse(linkops: &LinkOps, cursor: &str) {
-    let query = |table: &str, filters: Value, sort: Value, cursor: &str| {
-        json!({ "table": table, "filters": filters, "sort": sort, "page": { "cursor": cursor } })
-    };
+    let query = |table: &str, filters: Value, sort: Value, cursor: &str| json!({ "table": table, "filters": filters, "sort": sort, "page": { "cursor": cursor } });
     let filters = json!([{ "col": "enrolled", "op": "eq", "val": true }]);
     let sort = json!([{ "col": "status" }, { "col": "id", "dir": "desc" }]);
     let same = query("tbl_links", filters.clone(), sort.clone(), cursor);
@@ -235,8 +251,18 @@ fn other_queries_refuse(linkops: &LinkOps, cursor: &str) {
     for other in [
         query("tbl_link_health", filters.clone(), sort.clone(), cursor),
         query("tbl_links", json!([]), sort.clone(), cursor),
-        query("tbl_links", json!([{ "col": "enrolled", "op": "eq", "val": false }]), sort.clone(), cursor),
-        query("tbl_links", json!([{ "col": "enrolled", "op": "in", "val": [true] }]), sort.clone(), cursor),
+        query(
+            "tbl_links",
+            json!([{ "col": "enrolled", "op": "eq", "val": false }]),
+            sort.clone(),
+            cursor,
+        ),
+        query(
+            "tbl_links",
+            json!([{ "col": "enrolled", "op": "in", "val": [true] }]),
+            sort.clone(),
+            cursor,
+        ),
         query("tbl_links", filters.clone(), json!([]), cursor),
         query("tbl_links", filters.clone(), json!([{ "col": "status" }, { "col": "id" }]), cursor),
         query("tbl_links", filters.clone(), json!([{ "col": "status" }]), cursor),
@@ -274,7 +300,15 @@ fn bad_queries(linkops: &LinkOps) {
         ("tbl_links", "tags", "lt", json!("x"), "one of eq, in as \"op\""),
         ("tbl_links", "tags", "eq", json!(["x"]), "a text"),
         ("tbl_links", "name", "eq", json!(7), "a text"),
-        ("tbl_links", "name", "like", json!("x"), "one of eq, in, gt, lt, gte, lte as \"op\""),
+        (
+            "tbl_links",
+            "name",
+            "like",
+            json!("x"),
+            "one of eq, in, gt, lt, gte, lte, contains as \"op\"",
+        ),
+        ("tbl_links", "port", "contains", json!("2"), "one of eq, in, gt, lt, gte, lte as \"op\""),
+        ("tbl_links", "provider", "contains", json!(null), "a text"),
         ("tbl_links", "name", "in", json!("x"), "a list of at most 500 values, each a text"),
         ("tbl_links", "name", "in", json!(["x", 1]), "a list of at most 500 values, each a text"),
         ("tbl_links", "status", "eq", json!("up"), "one of the words online, offline, unknown"),
@@ -304,9 +338,15 @@ fn bad_queries(linkops: &LinkOps) {
         (json!({}), "table"),
         (json!({ "table": "tbl_links", "filter": [] }), "filter"),
         (json!({ "table": "tbl_links", "filters": [{ "col": "id", "op": "eq" }] }), "val"),
-        (json!({ "table": "tbl_links", "filters": [{ "col": "id", "op": "eq", "value": 1, "val": 1 }] }), "value"),
+        (
+            json!({ "table": "tbl_links", "filters": [{ "col": "id", "op": "eq", "value": 1, "val": 1 }] }),
+            "value",
+        ),
         (json!({ "table": "tbl_links", "sort": [{ "col": "id", "dir": "up" }] }), "sort.dir"),
-        (json!({ "table": "tbl_links", "sort": [{ "col": "id" }, { "col": "id", "dir": "desc" }] }), "sort"),
+        (
+            json!({ "table": "tbl_links", "sort": [{ "col": "id" }, { "col": "id", "dir": "desc" }] }),
+            "sort",
+        ),
         (json!({ "table": "tbl_links", "columns": ["id", "name", "id"] }), "columns"),
         (json!({ "table": "tbl_links", "columns": [] }), "columns"),
         (json!({ "table": "tbl_links", "page": { "limit": 3 } }), "limit"),
@@ -320,7 +360,8 @@ fn bad_queries(linkops: &LinkOps) {
 fn limits(linkops: &LinkOps) {
     let filter = json!({ "col": "id", "op": "gte", "val": "" });
     let in_values = |count: usize| json!([{ "col": "port", "op": "in", "val": vec![1; count] }]);
-    let sort: Vec<Value> = COLUMNS[0].1.split_whitespace().map(|one| json!({ "col": one })).collect();
+    let sort: Vec<Value> =
+        COLUMNS[0].1.split_whitespace().map(|one| json!({ "col": one })).collect();
     let invalid = Some("VALIDATION_FAILED");
     for (part, value, code) in [
         ("filters", json!(vec![&filter; 20]), None),
@@ -364,18 +405,20 @@ fn hostile_texts(linkops: &LinkOps) {
         "\u{0}",
         "' UNION SELECT password_hash FROM users --",
     ] {
-        let filter = |op: &str, val: Value| {
-            json!({ "table": "tbl_links", "filters": [{ "col": "name", "op": op, "val": val }] })
-        };
+        let filter = |op: &str, val: Value| json!({ "table": "tbl_links", "filters": [{ "col": "name", "op": op, "val": val }] });
         assert_eq!(rows(linkops, &filter("eq", json!(text))), Vec::<Value>::new(), "{text:?}");
         assert_eq!(rows(linkops, &filter("in", json!([text, text]))), Vec::<Value>::new());
+        assert_eq!(rows(linkops, &filter("contains", json!(text))), Vec::<Value>::new());
         let tag = json!({ "table": "tbl_links", "filters": [{ "col": "tags", "op": "eq", "val": text }] });
         assert_eq!(rows(linkops, &tag), Vec::<Value>::new(), "{text:?}");
         for (query, code) in [
             (json!({ "table": text }), "UNKNOWN_TABLE"),
             (json!({ "table": "tbl_links", "columns": [text] }), "UNKNOWN_COLUMN"),
             (json!({ "table": "tbl_links", "sort": [{ "col": text }] }), "UNKNOWN_COLUMN"),
-            (json!({ "table": "tbl_links", "sort": [{ "col": "id", "dir": text }] }), "VALIDATION_FAILED"),
+            (
+                json!({ "table": "tbl_links", "sort": [{ "col": "id", "dir": text }] }),
+                "VALIDATION_FAILED",
+            ),
             (filter(text, json!("x")), "INVALID_FILTER"),
             (json!({ "table": "tbl_links", "page": { "cursor": text } }), "INVALID_CURSOR"),
         ] {

@@ -115,6 +115,22 @@ fn p26_all_pages_give_each_matching_row_once_and_in_order() {
     }
 }
 
+/// P27: the metadata has the time of the query.
+#[test]
+fn p27_a_page_says_when_it_was_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    TestRunner::new(cases(150))
+        .run(&(0..4_000_000_000_000_i64, any::<Index>()), |(now, table)| {
+            let query = Query::new(*table.get(TABLES), &Request::default()).unwrap();
+            let page = tables::run(&store, &Clock::fixed(now), &query).unwrap();
+            prop_assert_eq!(page.as_of, now);
+            prop_assert_eq!(page.total, page.rows.len() as i64);
+            Ok(())
+        })
+        .unwrap();
+}
+
 fn request(column: &str, op: &str, value: Value) -> Request {
     let filter = FilterRequest { column: column.to_owned(), op: op.to_owned(), value };
     Request { filters: vec![filter], ..Request::default() }
@@ -131,16 +147,6 @@ proptest! {
         prop_assume!(TABLES.iter().all(|table| table.name != name));
         let error = tables::find(&name).unwrap_err();
         prop_assert!(matches!(&error, Error::UnknownTable { table, .. } if *table == name), "{}", error);
-    }
-
-    /// P27: the metadata has the time of the query.
-    #[test]
-    fn p27_a_page_says_when_it_was_read(now in 0..4_000_000_000_000_i64, table in any::<Index>()) {
-        let directory = tempfile::tempdir().unwrap();
-        let query = Query::new(table.get(TABLES), &Request::default()).unwrap();
-        let page = tables::run(&open(directory.path()), &Clock::fixed(now), &query).unwrap();
-        prop_assert_eq!(page.as_of, now);
-        prop_assert_eq!(page.total, page.rows.len() as i64);
     }
 
     /// A name from outside is known or refused; nothing else comes of it.
@@ -160,13 +166,15 @@ proptest! {
             let refused = matches!(Query::new(table, &request), Err(Error::UnknownColumn { .. }));
             prop_assert_eq!(refused, !known(&name));
         }
-        if !["eq", "in", "gt", "lt", "gte", "lte"].contains(&&op[..]) {
+        if !["eq", "in", "gt", "lt", "gte", "lte", "contains"].contains(&&op[..]) {
             let refused = Query::new(table, &request(&column, &op, json!("x")));
-            prop_assert!(matches!(refused, Err(Error::Filter { .. })));
+            let refused = matches!(refused, Err(Error::Filter { .. }));
+            prop_assert!(refused);
         }
         if !["asc", "desc"].contains(&&direction[..]) {
             let refused = Query::new(table, &sort(&column, &direction));
-            prop_assert!(matches!(refused, Err(Error::Invalid(_))));
+            let refused = matches!(refused, Err(Error::Invalid(_)));
+            prop_assert!(refused);
         }
         let request = Request { cursor: Some(cursor), ..Request::default() };
         prop_assert!(matches!(Query::new(table, &request), Err(Error::Cursor)));

@@ -132,6 +132,7 @@ fn filter(
 ) -> (Filter, FilterRequest) {
     let ops: &[&'static str] = match column.kind {
         Kind::Boolean | Kind::List(_) | Kind::Json => &["eq", "in"],
+        Kind::Text => &["eq", "in", "gt", "lt", "gte", "lte", "contains"],
         _ => &["eq", "in", "gt", "lt", "gte", "lte"],
     };
     let op = *op.get(ops);
@@ -188,6 +189,9 @@ impl Filter {
         }
         if value.is_null() {
             return false;
+        }
+        if self.op == "contains" {
+            return value.as_str().unwrap().contains(self.values[0].as_str().unwrap());
         }
         let order = compare(self.column.kind, value, &self.values[0]);
         match self.op {
