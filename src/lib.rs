@@ -6,14 +6,15 @@
 //! The modules, in the order in which they can be read: each uses only those before it.
 //!
 //! *What everybody uses.* [`error`] says what can go wrong, by cause. [`clock`] is the time of
-//! day, [`threads`] every thread and what it can wait for, [`config`] all that can be set,
+//! day, [`threads`] every thread and what it can wait for, [`systemd`] how we are, [`config`] all that can be set,
 //! [`logging`] where records go.
 //!
 //! *The three edges.* [`http`] turns bytes into requests, under limits and deadlines, and knows
 //! nothing of what is served. [`ssh`] gives lines to machines. [`store`] lends the database and
 //! names no feature.
 //!
-//! *The features*, a noun each, with their SQL in their `store.rs`. [`auth`]: who is calling, and
+//! *The features*, a noun each, with their SQL in their `store.rs`. [`audit`]: who did what, for
+//! all the others. [`auth`]: who is calling, and
 //! what they may do. [`inventory`]: the machines and scripts of the repository. [`enrollment`]:
 //! machines prove that they are the ones that are meant. [`operations`]: scripts run on machines,
 //! and a run outlives its connection and LinkOps itself.
@@ -30,6 +31,8 @@ pub mod error;
 pub mod clock;
 pub mod threads;
 
+pub mod systemd;
+
 pub mod config;
 pub mod logging;
 
@@ -37,6 +40,7 @@ pub mod http;
 pub mod ssh;
 pub mod store;
 
+pub mod audit;
 pub mod auth;
 pub mod inventory;
 
