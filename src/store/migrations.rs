@@ -11,12 +11,8 @@ use crate::error::{Error, Result};
 const STEPS: &[&str] = &[
     include_str!("../../sql/0001_core.sql"),
     include_str!("../../sql/0002_audit.sql"),
-const STEPS: &[&str] = &[
-    include_str!("../../sql/0001_core.sql"),
-    include_str!("../../sql/0002_audit.sql"),
     include_str!("../../sql/0003_terminal.sql"),
     include_str!("../../sql/0007_tables.sql"),
-];
 ];
 
 const LATEST: u32 = STEPS.len() as u32;

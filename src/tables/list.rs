@@ -15,6 +15,8 @@ pub const TABLES: &[&Table] = &[
     &OPERATIONS,
     &OPERATIONS_HISTORY,
     &RECENT_ACTIVITY,
+    &TERMINAL_SESSIONS,
+    &TERMINAL_PANES,
     &SCRIPTS,
     &GIT_SYNC_HISTORY,
     &AUDIT,
@@ -25,6 +27,9 @@ const LINK_STATUS: Kind = Kind::Word(inventory::Status::WORDS);
 const OPERATION_STATUS: Kind = Kind::Word(operations::Status::WORDS);
 /// What a sync can end with.
 const OUTCOMES: Kind = Kind::Word(&["success", "failed"]);
+const LAYOUTS: Kind = Kind::Word(&["single", "grid2x1", "grid1x3", "grid2x2"]);
+const PANES: Kind = Kind::Word(&["A", "B", "C", "D"]);
+const PANE_STATUS: Kind = Kind::Word(&["assigned", "connecting", "connected", "disconnected"]);
 const ACTIVITIES: Kind = Kind::Word(&["operation", "terminal", "sync", "login"]);
 
 const fn column(name: &'static str, kind: Kind, sql: &'static str) -> Column {
@@ -203,6 +208,58 @@ const RECENT_ACTIVITY: Table = Table {
             FROM audit_log WHERE action = 'auth.login' AND result = 'ok') a",
     only: "1",
 };
+
+/// A workspace is connected when a pane is, from the first of its panes that was to the last.
+const TERMINAL_SESSIONS: Table = Table {
+    name: "tbl_terminal_sessions",
+    act: Act::ReadTables,
+    columns: &[
+        SESSION_WORKSPACE,
+        column("layout", LAYOUTS, "w.layout"),
+        column("maxPanes", Kind::Integer, "w.max_panes"),
+        column("createdAt", Kind::Time, "w.created_at"),
+        column("createdBy", Kind::Text, "w.created_by"),
+        column("target", SESSION_TARGET, "w.target"),
+        column("connected", Kind::Boolean, "w.connected"),
+        optional("connectedAt", Kind::Time, "w.connected_at"),
+        optional("disconnectedAt", Kind::Time, "w.disconnected_at"),
+    ],
+    key: &[SESSION_WORKSPACE],
+    default: &[("createdAt", true)],
+    from: "(SELECT s.*,
+                json_group_array(DISTINCT p.target ORDER BY p.target) FILTER (WHERE p.pane IS NOT NULL) AS target,
+                coalesce(max(p.status = 'connected'), 0) AS connected,
+                min(p.connected_at) AS connected_at,
+                iif(max(p.status = 'connected'), NULL, max(p.disconnected_at)) AS disconnected_at
+            FROM terminal_workspaces s LEFT JOIN terminal_panes p ON p.workspace = s.id GROUP BY s.id) w",
+    only: "1",
+};
+const SESSION_WORKSPACE: Column = column("workspaceId", Kind::Text, "w.id");
+const SESSION_TARGET: Kind =
+    Kind::List("EXISTS (SELECT 1 FROM json_each(w.target) WHERE value IN ({}))");
+
+const TERMINAL_PANES: Table = Table {
+    name: "tbl_terminal_panes",
+    act: Act::ReadTables,
+    columns: &[
+        PANE_WORKSPACE,
+        PANE,
+        column("target", Kind::Text, "p.target"),
+        column("status", PANE_STATUS, "p.status"),
+        column("connected", Kind::Boolean, "(p.status = 'connected')"),
+        optional("error", Kind::Text, "p.error"),
+        optional("cols", Kind::Integer, "p.cols"),
+        optional("rows", Kind::Integer, "p.rows"),
+        optional("connectedAt", Kind::Time, "p.connected_at"),
+        optional("disconnectedAt", Kind::Time, "p.disconnected_at"),
+    ],
+    key: &[PANE_WORKSPACE, PANE],
+    default: &[("workspaceId", false)],
+    from: "terminal_panes p",
+    only: "1",
+};
+const PANE_WORKSPACE: Column = column("workspaceId", Kind::Text, "p.workspace");
+const PANE: Column = column("pane", PANES, "p.pane");
 
 const SCRIPTS: Table = Table {
     name: "tbl_scripts",

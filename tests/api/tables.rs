@@ -26,6 +26,14 @@ const COLUMNS: &[(&str, &str)] = &[
     ("tbl_operations", OPERATION),
     ("tbl_operations_history", OPERATION),
     ("tbl_recent_activity", "time kind actor subject status"),
+    (
+        "tbl_terminal_sessions",
+        "workspaceId layout maxPanes createdAt createdBy target connected connectedAt disconnectedAt",
+    ),
+    (
+        "tbl_terminal_panes",
+        "workspaceId pane target status connected error cols rows connectedAt disconnectedAt",
+    ),
     ("tbl_scripts", "id name emoji description path flags estimatedDuration tags"),
     ("tbl_git_sync_history", "id started ended duration status commitHash links scripts error"),
     ("tbl_audit", "id time actor address requestId action target result detail"),

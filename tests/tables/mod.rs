@@ -1,6 +1,8 @@
 //! R8, P25 to P27: any query on any content of any table, against the same in plain Rust.
 
 mod model;
+mod runs;
+mod terminals;
 mod world;
 
 use linkops::clock::Clock;
@@ -24,6 +26,7 @@ fn sources(table: &str) -> &'static [Sort] {
         "tbl_links" | "tbl_link_health" | "tbl_infrastructure" => &[Sort::Machine],
         "tbl_operations" | "tbl_operations_history" => &[Sort::Operation],
         "tbl_recent_activity" => &[Sort::Operation, Sort::Sync, Sort::Act, Sort::Machine],
+        "tbl_terminal_sessions" | "tbl_terminal_panes" => &[Sort::Workspace],
         "tbl_scripts" => &[Sort::Script],
         "tbl_git_sync_history" => &[Sort::Sync],
         "tbl_audit" => &[Sort::Act],

@@ -74,6 +74,8 @@ fn default_order(table: &str) -> (&'static str, bool) {
         "tbl_operations" => ("id", true),
         "tbl_operations_history" | "tbl_git_sync_history" => ("started", true),
         "tbl_recent_activity" | "tbl_audit" => ("time", true),
+        "tbl_terminal_sessions" => ("createdAt", true),
+        "tbl_terminal_panes" => ("workspaceId", false),
         other => panic!("{other} has no default order here"),
     }
 }

@@ -10,6 +10,8 @@ use rusqlite::{Transaction, params};
 use serde_json::{Map, Value, json};
 
 use super::model::Row;
+use super::runs::{Operation, operation};
+use super::terminals::{Workspace, workspace};
 
 /// What a world is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +21,7 @@ pub(super) enum Sort {
     Script,
     Sync,
     Act,
+    Workspace,
 }
 
 /// Something that the database holds; its number tells it from all others of a world.
@@ -45,6 +48,7 @@ enum What {
         counts: Option<(u32, u32)>,
     },
     Act(Act),
+    Workspace(Workspace),
 }
 
 #[derive(Debug, Clone)]
@@ -62,18 +66,6 @@ struct Machine {
 }
 
 #[derive(Debug, Clone)]
-struct Operation {
-    status: &'static str,
-    scripts: Vec<String>,
-    targets: Vec<String>,
-    created: i64,
-    waited: i64,
-    took: i64,
-    by: String,
-    executions: Vec<&'static str>,
-}
-
-#[derive(Debug, Clone)]
 struct Act {
     at: i64,
     actor: String,
@@ -87,21 +79,17 @@ struct Act {
 pub(super) const TEXTS: [&str; 14] =
     ["", "a", "A", "b", "é", "🖥", "10", "9", "null", "%", "a'b", "\"", "' OR 1=1; --", "a\0b"];
 
-fn text() -> impl Strategy<Value = String> {
+pub(super) fn text() -> impl Strategy<Value = String> {
     select(TEXTS.to_vec()).prop_map(str::to_owned)
 }
 
-fn some(most: usize) -> impl Strategy<Value = Vec<String>> {
+pub(super) fn some(most: usize) -> impl Strategy<Value = Vec<String>> {
     subsequence(TEXTS.to_vec(), 0..=most)
         .prop_map(|list| list.into_iter().map(str::to_owned).collect())
 }
 
-fn at_least_one() -> impl Strategy<Value = Vec<String>> {
-    some(3).prop_filter("empty", |list| !list.is_empty())
-}
-
 /// Few moments, before the epoch too.
-fn moment() -> impl Strategy<Value = i64> {
+pub(super) fn moment() -> impl Strategy<Value = i64> {
     (-1..6_i64).prop_map(|second| second * 1000)
 }
 
@@ -123,22 +111,6 @@ prop_compose! {
     ) -> What {
         What::Machine(Machine {
             kind, texts, optional, tags, port, jump, enrolled, status, latency, seen,
-        })
-    }
-}
-
-prop_compose! {
-    fn operation()(
-        status in select(vec!["queued", "running", "success", "failed", "partial", "stopped"]),
-        (scripts, targets) in (at_least_one(), at_least_one()),
-        (created, waited, took) in (moment(), 0..3_i64, 0..3_i64),
-        by in text(),
-        executions in vec(
-            select(vec!["queued", "running", "success", "failed", "stopped", "skipped"]), 9,
-        ),
-    ) -> What {
-        What::Operation(Operation {
-            status, scripts, targets, created, waited: waited * 1000, took, by, executions,
         })
     }
 }
@@ -185,10 +157,11 @@ pub(super) fn things(
 ) -> impl Strategy<Value = Vec<Thing>> + use<> {
     let one = select(sorts.to_vec()).prop_flat_map(|sort| match sort {
         Sort::Machine => machine().boxed(),
-        Sort::Operation => operation().boxed(),
+        Sort::Operation => operation().prop_map(What::Operation).boxed(),
         Sort::Script => script().boxed(),
         Sort::Sync => sync().boxed(),
         Sort::Act => act().boxed(),
+        Sort::Workspace => workspace().prop_map(What::Workspace).boxed(),
     });
     vec(one, 0..most).prop_map(move |whats| {
         (first..).zip(whats).map(|(number, what)| Thing { number, what }).collect()
@@ -198,11 +171,11 @@ pub(super) fn things(
 /// Empties the database.
 pub(super) fn clear(store: &Store) {
     let all = "DELETE FROM machines; DELETE FROM operations; DELETE FROM scripts;
-               DELETE FROM git_sync_history; DELETE FROM audit_log;";
+               DELETE FROM git_sync_history; DELETE FROM audit_log; DELETE FROM terminal_workspaces;";
     store.write(|tx| Ok(tx.execute_batch(all)?)).unwrap();
 }
 
-fn list(texts: &[String]) -> String {
+pub(super) fn list(texts: &[String]) -> String {
     Value::from(texts.to_vec()).to_string()
 }
 
@@ -239,6 +212,7 @@ impl Thing {
                 ],
             ),
             What::Act(one) => one.add(tx, self.number),
+            What::Workspace(one) => one.add(tx, &self.workspace()),
         };
         store.write(|tx| Ok(add(tx)?)).unwrap();
     }
@@ -251,6 +225,7 @@ impl Thing {
             What::Script { .. } => ("scripts", self.name().into()),
             What::Sync { .. } => ("git_sync_history", self.number.into()),
             What::Act(_) => ("audit_log", self.number.into()),
+            What::Workspace(_) => ("terminal_workspaces", self.workspace().into()),
         };
         let sql = format!("DELETE FROM {table} WHERE id = ?1");
         let id = id
@@ -264,8 +239,20 @@ impl Thing {
         format!("m-{}", self.number)
     }
 
+    fn workspace(&self) -> String {
+        format!("WS-{}", self.number)
+    }
+
+    /// What the table must show of it.
+    fn rows(&self, table: &str) -> Vec<Row> {
+        match (table, &self.what) {
+            ("tbl_terminal_panes", What::Workspace(one)) => one.panes(&self.workspace()),
+            _ => self.row(table).into_iter().collect(),
+        }
+    }
+
     /// How the table must show it, if at all.
-    pub(super) fn row(&self, table: &str) -> Option<Row> {
+    fn row(&self, table: &str) -> Option<Row> {
         let number = self.number;
         match (table, &self.what) {
             ("tbl_links" | "tbl_link_health", What::Machine(one)) => {
@@ -302,6 +289,7 @@ impl Thing {
                 });
                 Some(Row::new(shown, [json!(number)]))
             }
+            ("tbl_terminal_sessions", What::Workspace(one)) => Some(one.row(&self.workspace())),
             ("tbl_recent_activity", _) => self.activity(),
             _ => None,
         }
@@ -311,7 +299,8 @@ impl Thing {
         let (source, time, kind, actor, subject, status) = match &self.what {
             What::Operation(one) => {
                 let subject = Some(format!("OP-{}", self.number));
-                (1, one.created, "operation", &one.by[..], subject, one.status)
+                let (created, by, status) = one.submission();
+                (1, created, "operation", by, subject, status)
             }
             What::Act(Act { at, actor, optional, action: "terminal.connect", result, .. }) => {
                 let status = if *result == "ok" { "success" } else { "failed" };
@@ -349,7 +338,7 @@ impl Thing {
 /// The table's rows, in no order.
 pub(super) fn rows(table: &str, things: &[Thing]) -> Vec<Row> {
     if table != "tbl_infrastructure" {
-        return things.iter().filter_map(|thing| thing.row(table)).collect();
+        return things.iter().flat_map(|thing| thing.rows(table)).collect();
     }
     let mut counts = Map::new();
     for kind in ["VPS", "Proxmox", "VM"] {
@@ -400,65 +389,6 @@ impl Machine {
             "host": host, "port": self.port, "user": user, "keyRef": key_ref,
             "proxyJump": self.jump.then_some(id), "ssh": self.status == "online",
             "latency": self.latency, "lastSeen": self.seen, "status": self.status,
-        })
-    }
-}
-
-impl Operation {
-    fn is_finished(&self) -> bool {
-        !["queued", "running"].contains(&self.status)
-    }
-
-    fn started(&self) -> Option<i64> {
-        (self.status != "queued").then_some(self.created + self.waited)
-    }
-
-    fn ended(&self) -> Option<i64> {
-        self.is_finished().then_some(self.created + self.waited + self.took)
-    }
-
-    /// Its executions in their order: target, script, status.
-    fn executions(&self) -> impl Iterator<Item = (&String, &String, &'static str)> {
-        let pairs =
-            self.targets.iter().flat_map(|one| self.scripts.iter().map(move |two| (one, two)));
-        pairs.zip(&self.executions).map(|((target, script), status)| (target, script, *status))
-    }
-
-    fn add(&self, tx: &Transaction<'_>, id: i64) -> rusqlite::Result<usize> {
-        tx.execute(
-            "INSERT INTO operations (id, status, scripts, targets, flags, concurrency, keep_going,
-                 check_ids, triggered_by, commit_hash, created_at, started_at, ended_at)
-             VALUES (?1, ?2, ?3, ?4, '{}', 1, 0, 1, ?5, 'c', ?6, ?7, ?8)",
-            params![
-                id,
-                self.status,
-                list(&self.scripts),
-                list(&self.targets),
-                self.by,
-                self.created,
-                self.started(),
-                self.ended()
-            ],
-        )?;
-        for (position, (target, script, status)) in self.executions().enumerate() {
-            tx.execute(
-                "INSERT INTO operation_logs (operation, position, target, script, run_id, status,
-                     exit_code)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)",
-                params![id, position as i64, target, script, format!("{id}-{position}"), status],
-            )?;
-        }
-        Ok(1)
-    }
-
-    fn row(&self, id: i64) -> Value {
-        let count = |wanted| self.executions().filter(|(_, _, status)| *status == wanted).count();
-        let duration = self.ended().map(|_| self.took);
-        json!({
-            "id": format!("OP-{id}"), "scripts": self.scripts, "targets": self.targets,
-            "status": self.status, "started": self.started(), "ended": self.ended(),
-            "duration": duration, "success": count("success"), "failed": count("failed"),
-            "triggeredBy": self.by,
         })
     }
 }
