@@ -48,7 +48,7 @@ enum What {
         counts: Option<(u32, u32)>,
     },
     Act(Act),
-    Workspace(Workspace),
+    Workspace(Box<Workspace>),
 }
 
 #[derive(Debug, Clone)]
@@ -161,7 +161,7 @@ pub(super) fn things(
         Sort::Script => script().boxed(),
         Sort::Sync => sync().boxed(),
         Sort::Act => act().boxed(),
-        Sort::Workspace => workspace().prop_map(What::Workspace).boxed(),
+        Sort::Workspace => workspace().prop_map(|one| What::Workspace(Box::new(one))).boxed(),
     });
     vec(one, 0..most).prop_map(move |whats| {
         (first..).zip(whats).map(|(number, what)| Thing { number, what }).collect()
