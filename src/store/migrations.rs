@@ -12,6 +12,8 @@ const STEPS: &[&str] = &[
     include_str!("../../sql/0001_core.sql"),
     include_str!("../../sql/0002_audit.sql"),
     include_str!("../../sql/0003_terminal.sql"),
+    include_str!("../../sql/0004_health.sql"),
+    include_str!("../../sql/0006_waves.sql"),
     include_str!("../../sql/0007_tables.sql"),
 ];
 
