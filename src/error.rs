@@ -38,6 +38,31 @@ pub enum Error {
     MediaType,
     /// A cursor that did not come from here.
     Cursor,
+    /// There is no such table.
+    UnknownTable {
+        /// The name that was asked for.
+        table: String,
+        /// The one that was probably meant.
+        nearest: Option<&'static str>,
+    },
+    /// The table has no such column.
+    UnknownColumn {
+        /// The table.
+        table: &'static str,
+        /// The name that was asked for.
+        column: String,
+        /// The one that was probably meant.
+        nearest: Option<&'static str>,
+    },
+    /// A filter that the column cannot have.
+    Filter {
+        /// The column.
+        column: &'static str,
+        /// The comparison, as sent.
+        op: String,
+        /// What would be right.
+        expected: String,
+    },
     /// Fields of a request are wrong.
     Invalid(Vec<Field>),
     /// A thing named by the caller does not exist.
@@ -271,6 +296,17 @@ impl fmt::Display for Error {
             Error::Cursor => {
                 f.write_str("the cursor is not one of this list\nstart again without a cursor")
             }
+            Error::UnknownTable { table, nearest } => {
+                write!(f, "there is no table {table:?}")?;
+                meant(f, *nearest)
+            }
+            Error::UnknownColumn { table, column, nearest } => {
+                write!(f, "{table} has no column {column:?}")?;
+                meant(f, *nearest)
+            }
+            Error::Filter { column, op, expected } => {
+                write!(f, "the filter {op:?} on {column:?} needs {expected}")
+            }
             Error::NotFound { noun, id } => write!(f, "there is no {noun} {id:?}"),
             Error::Credentials => f.write_str("user name or password is wrong"),
             Error::Locked { .. } => f.write_str("the account is locked after failed logins"),
@@ -372,6 +408,10 @@ fn lines(f: &mut fmt::Formatter<'_>, title: &str, problems: &[String]) -> fmt::R
             many.iter().try_for_each(|one| write!(f, "\n  {one}"))
         }
     }
+}
+
+fn meant(f: &mut fmt::Formatter<'_>, nearest: Option<&str>) -> fmt::Result {
+    nearest.map_or(Ok(()), |one| write!(f, "\ndid you mean {one:?}?"))
 }
 
 fn not_enrolled(f: &mut fmt::Formatter<'_>, targets: &[Unenrolled]) -> fmt::Result {

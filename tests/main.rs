@@ -24,4 +24,5 @@ mod secrets;
 mod ssh;
 mod support;
 mod systemd;
+mod tables;
 mod tidy;

@@ -32,6 +32,16 @@ fn classify(error: &Error) -> (u16, &'static str, Value) {
         Error::Json { .. } => (400, "INVALID_JSON", nothing()),
         Error::MediaType => (415, "UNSUPPORTED_MEDIA_TYPE", nothing()),
         Error::Cursor => (400, "INVALID_CURSOR", nothing()),
+        Error::UnknownTable { table, nearest } => {
+            (400, "UNKNOWN_TABLE", json!({ "table": table, "did_you_mean": nearest }))
+        }
+        Error::UnknownColumn { table, column, nearest } => {
+            let details = json!({ "table": table, "column": column, "did_you_mean": nearest });
+            (400, "UNKNOWN_COLUMN", details)
+        }
+        Error::Filter { column, op, expected } => {
+            (400, "INVALID_FILTER", json!({ "column": column, "op": op, "expected": expected }))
+        }
         Error::NoTargets { .. } => (400, "NO_TARGETS", nothing()),
         Error::NotBash { script, .. } => (400, "SCRIPT_NOT_BASH", json!({ "script": script })),
         Error::Flag { script, flag, declared } => {
@@ -239,6 +249,13 @@ mod tests {
             (Error::Json { message: text() }, 400, "INVALID_JSON"),
             (Error::MediaType, 415, "UNSUPPORTED_MEDIA_TYPE"),
             (Error::Cursor, 400, "INVALID_CURSOR"),
+            (Error::UnknownTable { table: text(), nearest: None }, 400, "UNKNOWN_TABLE"),
+            (
+                Error::UnknownColumn { table: "t", column: text(), nearest: None },
+                400,
+                "UNKNOWN_COLUMN",
+            ),
+            (Error::Filter { column: "c", op: text(), expected: text() }, 400, "INVALID_FILTER"),
             (Error::NoTargets { hint: text() }, 400, "NO_TARGETS"),
             (Error::NotBash { script: text(), reason: text() }, 400, "SCRIPT_NOT_BASH"),
             (Error::Flag { script: text(), flag: text(), declared: vec![] }, 400, "INVALID_FLAG"),

@@ -24,6 +24,7 @@ mod route;
 mod runs;
 mod scripts;
 mod status;
+mod tables;
 mod tokens;
 mod users;
 
@@ -41,7 +42,7 @@ use route::{Call, Route, row};
 use crate::audit::{Actor, Entry, Refusals, note};
 use crate::auth::Act::{
     self, ManageOwnAccess, ManageUsers, ReadAudit, ReadInventory, ReadOperations, ReadServer,
-    ReadSync, ReadUsers, Run, Stop, UseOwnAccount, Verify,
+    ReadSync, ReadTables, ReadUsers, Run, Stop, UseOwnAccount, Verify,
 };
 use crate::auth::{Auth, Caller};
 use crate::clock::Clock;
@@ -117,6 +118,7 @@ static ROUTES: &[Route] = &[
     row(Post, "/api/operations/{id}/stop", May(Stop), "stopOperation", |api, call| operations::stop(&api.operations, call.request, &call.actor, call.path("id")?)).audited("operation.stop"),
     row(Post, "/api/operations/{id}/retry", May(Run), "retryOperation", |api, call| runs::retry(&api.operations, call.request, &call.actor, call.path("id")?)).audited("operation.retry"),
     row(Get, "/api/operations/{id}/groups", May(ReadOperations), "groupOperation", |api, call| groups::show(&api.operations, call.request, call.path("id")?)),
+    row(Post, "/api/tables/query", May(ReadTables), "queryTable", |api, call| tables::query(&api.store, call.request, call.caller()?)),
     row(Get, "/api/git/status", May(ReadSync), "getSyncStatus", |api, _| git::status(&api.sync)),
     row(Post, "/api/git/sync", May(Act::Sync), "sync", |api, call| git::sync(&api.sync, call.request, &call.actor)).audited("sync.run"),
     row(Post, "/api/git/webhook", Open, "receivePush", |api, call| git::webhook(&api.sync, &api.limits, call)).audited("sync.webhook"),

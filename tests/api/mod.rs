@@ -18,6 +18,7 @@ mod roles;
 mod run;
 mod scripts;
 mod server;
+mod tables;
 mod tokens;
 mod users;
 mod waves;

@@ -39,6 +39,7 @@ fn calls() -> Vec<(&'static str, &'static str, Option<Value>, usize)> {
         ("GET", "/api/operations/OP-1", None, VIEWER),
         ("GET", "/api/operations/OP-1/events", None, VIEWER),
         ("POST", "/api/operations/OP-1/stop", None, OPERATOR),
+        ("POST", "/api/tables/query", Some(json!({ "table": "tbl_links" })), VIEWER),
         ("GET", "/api/git/status", None, VIEWER),
         ("POST", "/api/git/sync", None, OPERATOR),
         ("POST", "/api/auth/logout", None, VIEWER), // last: it ends the token
