@@ -13,6 +13,7 @@ pub mod linkops;
 pub mod network;
 pub mod repository;
 pub mod sshd;
+pub mod websocket;
 
 /// How long a test waits for what must come; never what it measures.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
