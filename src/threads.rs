@@ -1,8 +1,8 @@
 //! Threads: every thread of the process is started here, has a name, logs how it failed, and is
-//! joined. Also the two things threads wait for: a latch that can be polled, and a deadline.
+//! joined. Also what threads wait for: a latch and a bell that can be polled, and a deadline.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -135,6 +135,57 @@ impl AsFd for Latch {
     }
 }
 
+/// Wakes one thread again and again, also while it waits for sockets.
+///
+/// Its descriptor is readable from [`Bell::ring`] until [`Bell::take`]. Rings that nobody has taken
+/// yet count as one, so who was woken looks at everything that it may have been woken for.
+#[derive(Debug)]
+pub struct Bell {
+    counter: OwnedFd,
+}
+
+impl Bell {
+    /// A bell that has not rung.
+    ///
+    /// # Errors
+    /// No descriptors are left.
+    pub fn new() -> io::Result<Bell> {
+        use rustix::event::{EventfdFlags, eventfd};
+        let counter = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Bell { counter })
+    }
+
+    /// Wakes who waits now or will wait next. Never blocks.
+    pub fn ring(&self) {
+        // It fails only when the counter is full, and then it is readable.
+        let _ = rustix::io::write(&self.counter, &1_u64.to_ne_bytes());
+    }
+
+    /// Whether it has rung since the last time.
+    pub fn take(&self) -> bool {
+        rustix::io::read(&self.counter, &mut [0; 8]).is_ok()
+    }
+
+    /// Waits until it rings, at most until the deadline; takes the ring and says whether there
+    /// was one.
+    pub fn wait(&self, deadline: Instant) -> bool {
+        while !self.take() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let _ = poll_readable(self.as_fd(), left);
+        }
+        true
+    }
+}
+
+impl AsFd for Bell {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.counter.as_fd()
+    }
+}
+
 fn poll_readable(fd: BorrowedFd<'_>, time: Duration) -> io::Result<()> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let time = Timespec { tv_sec: time.as_secs() as i64, tv_nsec: i64::from(time.subsec_nanos()) };
@@ -187,5 +238,35 @@ mod tests {
         latch.set();
         waiters.into_iter().for_each(Handle::join);
         assert!(latch.wait(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_bell_wakes_once_for_all_rings_so_far_and_can_ring_again() {
+        let bell = Bell::new().unwrap();
+        assert!(!bell.take() && !bell.wait(Instant::now()));
+        (0..3).for_each(|_| bell.ring());
+        assert!(bell.take());
+        assert!(!bell.take());
+        bell.ring();
+        assert!(bell.wait(Instant::now()));
+    }
+
+    #[test]
+    fn no_ring_is_lost_on_who_comes_late_or_waits_already() {
+        let (ping, pong) = (Arc::new(Bell::new().unwrap()), Arc::new(Bell::new().unwrap()));
+        let (heard, answer) = (Arc::clone(&ping), Arc::clone(&pong));
+        let far = Instant::now() + Duration::from_secs(60);
+        let handle = spawn("answerer", move || {
+            for _ in 0..1000 {
+                assert!(heard.wait(far));
+                answer.ring();
+            }
+        })
+        .unwrap();
+        for _ in 0..1000 {
+            ping.ring();
+            assert!(pong.wait(far));
+        }
+        handle.join();
     }
 }
