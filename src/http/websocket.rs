@@ -147,8 +147,15 @@ impl Socket {
     /// [`Socket::is_sending`] before there is more to send.
     ///
     /// # Errors
-    /// The client is gone.
+    /// The client is gone; or it has not taken what was sent before, and nobody looked: what waits
+    /// is never more than one message on top of [`WRITE_BUFFER`].
     pub fn send(&mut self, text: String) -> Result<(), End> {
+        if self.sending {
+            self.flush()?;
+        }
+        if self.sending {
+            return Err(End::Close(1011, "more was to be sent than the client takes"));
+        }
         let written = self.web.write(Message::Text(text.into()));
         self.wrote(written)
     }
@@ -208,7 +215,7 @@ impl Socket {
 
     /// Waits until there is something to read, if `read`; there is room for what is to be sent; a
     /// ping is due; `bell` is readable; the server stops; or the deadline has passed. A client
-    /// that we do not read from cannot be found dead.
+    /// that we do not read from cannot be found dead, but it is seen to leave.
     ///
     /// # Errors
     /// The connection is broken.
@@ -217,6 +224,7 @@ impl Socket {
         if read {
             wish |= PollFlags::IN;
         } else {
+            wish |= PollFlags::RDHUP;
             self.heard = Instant::now();
         }
         if self.sending {
@@ -232,7 +240,8 @@ impl Socket {
         let used = if self.stop.is_set() { 2 } else { 3 };
         let left = until.saturating_duration_since(Instant::now());
         wait(&mut fds[..used], left).map_err(|_| End::Gone)?;
-        let broken = fds[0].revents().intersects(PollFlags::ERR | PollFlags::HUP);
+        let broken =
+            fds[0].revents().intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::RDHUP);
         if broken && !read { Err(End::Gone) } else { Ok(()) }
     }
 

@@ -13,6 +13,9 @@ use tungstenite::Message;
 /// Longer than any test.
 const LONG: Duration = Duration::from_secs(600);
 
+/// Messages of the largest size that two kernels can hold, generously.
+const MOST_UNREAD: usize = 1024;
+
 /// How the sockets of a server ended, as their functions saw it.
 type Ends = Arc<Mutex<Vec<End>>>;
 
@@ -23,13 +26,17 @@ fn echo_messages(socket: &mut Socket, bell: &Latch) -> End {
             return End::Close(1001, "stopping");
         }
         let turn = || -> Result<(), End> {
-            while let Some(text) = socket.receive()? {
+            socket.flush()?;
+            // Who sends only what was taken holds one message.
+            while !socket.is_sending()
+                && let Some(text) = socket.receive()?
+            {
                 if text == "end" {
                     return Err(End::Close(1008, "as asked for"));
                 }
                 socket.send(text)?;
+                socket.flush()?;
             }
-            socket.flush()?;
             socket.keep_alive()?;
             socket.wait(!socket.is_sending(), bell.as_fd(), Instant::now() + LONG)
         };
@@ -211,11 +218,34 @@ fn a_client_that_does_not_read_is_waited_for() {
     let mut sent = 0;
     while client.try_send(Message::Text(text.clone().into())) {
         sent += 1;
+        assert!(sent < MOST_UNREAD, "it is held in memory");
     }
     assert!(ends.lock().unwrap().is_empty(), "it was cut: {ends:?}");
     for _ in 0..sent {
         assert_eq!(client.text().len(), MAX_MESSAGE);
     }
+}
+
+/// A function that does not look at `is_sending` loses its socket, not our memory.
+#[test]
+fn who_sends_more_than_the_client_takes_is_stopped() {
+    let ends = Ends::default();
+    let told = Arc::clone(&ends);
+    let settings_of = websocket::Settings { origins: Vec::new(), ping_interval: LONG };
+    let server = serve(settings(), move |request| {
+        let told = Arc::clone(&told);
+        let run = move |mut socket: Socket| {
+            let text = "x".repeat(MAX_MESSAGE);
+            let sent = (0..MOST_UNREAD).try_for_each(|_| socket.send(text.clone()));
+            told.lock().unwrap().extend(sent.err());
+        };
+        websocket::upgrade(&request, &settings_of, run).expect("a handshake")
+    });
+    let client = Client::open(server.local_addr(), "/", &[]);
+    wait_until(deadline(), "it is stopped", || {
+        matches!(ends.lock().unwrap()[..], [End::Close(1011, _)])
+    });
+    drop(client);
 }
 
 #[test]
