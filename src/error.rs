@@ -127,6 +127,11 @@ pub enum Error {
         /// What happened.
         message: String,
     },
+    /// The pane is connected and cannot be given another target.
+    PaneAssigned {
+        /// Its name.
+        pane: &'static str,
+    },
     /// The call is made by opening a WebSocket.
     Upgrade,
     /// A page of this origin may not open a WebSocket.
@@ -291,6 +296,9 @@ impl fmt::Display for Error {
                 write!(f, "there is no usable repository {url:?}: {message}")
             }
             Error::Ssh { target, message } => write!(f, "{target}: {message}"),
+            Error::PaneAssigned { pane } => {
+                write!(f, "pane {pane} is connected\ndisconnect it before it gets another target")
+            }
             Error::Upgrade => f.write_str("this call is made by opening a WebSocket, version 13"),
             Error::Origin(origin) => write!(
                 f,

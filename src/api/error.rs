@@ -61,6 +61,7 @@ fn classify(error: &Error) -> (u16, &'static str, Value) {
             (503, "GIT_UNREACHABLE", json!({ "repository_url": url }))
         }
         Error::Ssh { target, .. } => (503, "SSH_CONNECTION_FAILED", json!({ "target": target })),
+        Error::PaneAssigned { pane } => (409, "PANE_ASSIGNED", json!({ "pane": pane })),
         Error::Upgrade => (426, "UPGRADE_REQUIRED", nothing()),
         Error::Origin(origin) => (403, "FORBIDDEN", json!({ "origin": origin })),
         Error::ShuttingDown => (503, "SHUTTING_DOWN", nothing()),
@@ -239,6 +240,7 @@ mod tests {
             ),
             (Error::GitUnreachable { url: url3, message: message3 }, 503, "GIT_UNREACHABLE"),
             (Error::Ssh { target: text(), message: text() }, 503, "SSH_CONNECTION_FAILED"),
+            (Error::PaneAssigned { pane: "A" }, 409, "PANE_ASSIGNED"),
             (Error::Upgrade, 426, "UPGRADE_REQUIRED"),
             (Error::Origin(text()), 403, "FORBIDDEN"),
             (Error::ShuttingDown, 503, "SHUTTING_DOWN"),
