@@ -170,15 +170,15 @@ fn a_command_made_ready_on_the_connection_ends_before_the_shell_begins() {
     let lab = Lab::new();
     let mut line = lab.exec("true");
     drain(line.as_mut()).unwrap();
-    line.prepare("exec sleep 1000", b"", patience()).unwrap();
+    line.prepare("exec cat", b"", patience()).unwrap();
     drop(line);
-    assert_eq!(lab.sshd.running("sleep").len(), 1);
+    assert_eq!(lab.sshd.running("cat").len(), 1);
     let mut typist = shell_on(&lab);
     assert_eq!(lab.sshd.logins(), 1);
     assert!(lab.pool.dial_prepared(&lab.target()).is_none());
     typist.types("echo $((6*7))\r");
     typist.sees("42");
-    wait_until(patience(), "sleep has ended", || lab.sshd.running("sleep").is_empty());
+    wait_until(patience(), "cat has ended", || lab.sshd.running("cat").is_empty());
 }
 
 #[test]
