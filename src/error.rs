@@ -127,6 +127,15 @@ pub enum Error {
         /// What happened.
         message: String,
     },
+    /// The pane is connected and cannot be given another target.
+    PaneAssigned {
+        /// Its name.
+        pane: &'static str,
+    },
+    /// The call is made by opening a WebSocket.
+    Upgrade,
+    /// A page of this origin may not open a WebSocket.
+    Origin(String),
     /// LinkOps is stopping and takes no new work.
     ShuttingDown,
     /// Something that should not happen; the text is for the log only.
@@ -287,6 +296,15 @@ impl fmt::Display for Error {
                 write!(f, "there is no usable repository {url:?}: {message}")
             }
             Error::Ssh { target, message } => write!(f, "{target}: {message}"),
+            Error::PaneAssigned { pane } => {
+                write!(f, "pane {pane} is connected\ndisconnect it before it gets another target")
+            }
+            Error::Upgrade => f.write_str("this call is made by opening a WebSocket, version 13"),
+            Error::Origin(origin) => write!(
+                f,
+                "pages of {origin:?} may not open a WebSocket here\n\
+                 add the origin to [api] cors_origins, or let the proxy pass the Host header on"
+            ),
             Error::ShuttingDown => f.write_str("the server is stopping\ntry again in a moment"),
             Error::Internal(text) => f.write_str(text),
         }

@@ -17,7 +17,8 @@
 //! all the others. [`auth`]: who is calling, and
 //! what they may do. [`inventory`]: the machines and scripts of the repository. [`enrollment`]:
 //! machines prove that they are the ones that are meant. [`operations`]: scripts run on machines,
-//! and a run outlives its connection and LinkOps itself.
+//! and a run outlives its connection and LinkOps itself. [`terminal`]: shells in panes, which
+//! outlive the browser that looks at them.
 //!
 //! *What brings them together.* [`api`] is the wire contract, with the table of calls. [`server`]
 //! opens, wires, starts and stops everything, and is the only module that sees the whole. [`cli`]
@@ -46,6 +47,7 @@ pub mod inventory;
 
 pub mod enrollment;
 pub mod operations;
+pub mod terminal;
 
 pub mod api;
 pub mod server;

@@ -61,6 +61,9 @@ fn classify(error: &Error) -> (u16, &'static str, Value) {
             (503, "GIT_UNREACHABLE", json!({ "repository_url": url }))
         }
         Error::Ssh { target, .. } => (503, "SSH_CONNECTION_FAILED", json!({ "target": target })),
+        Error::PaneAssigned { pane } => (409, "PANE_ASSIGNED", json!({ "pane": pane })),
+        Error::Upgrade => (426, "UPGRADE_REQUIRED", nothing()),
+        Error::Origin(origin) => (403, "FORBIDDEN", json!({ "origin": origin })),
         Error::ShuttingDown => (503, "SHUTTING_DOWN", nothing()),
         Error::Io { .. } | Error::Database { .. } | Error::Config(_) | Error::Internal(_) => {
             (500, "INTERNAL_ERROR", nothing())
@@ -124,6 +127,9 @@ pub(super) fn reply(error: &Error, request: &Request) -> Response {
         Error::TooManyOperations | Error::ShuttingDown => response.header("Retry-After", "5"),
         Error::TokenMissing | Error::TokenExpired | Error::TokenInvalid => {
             response.header("WWW-Authenticate", "Bearer")
+        }
+        Error::Upgrade => {
+            response.header("Upgrade", "websocket").header("Sec-WebSocket-Version", "13")
         }
         _ => response,
     }
@@ -234,6 +240,9 @@ mod tests {
             ),
             (Error::GitUnreachable { url: url3, message: message3 }, 503, "GIT_UNREACHABLE"),
             (Error::Ssh { target: text(), message: text() }, 503, "SSH_CONNECTION_FAILED"),
+            (Error::PaneAssigned { pane: "A" }, 409, "PANE_ASSIGNED"),
+            (Error::Upgrade, 426, "UPGRADE_REQUIRED"),
+            (Error::Origin(text()), 403, "FORBIDDEN"),
             (Error::ShuttingDown, 503, "SHUTTING_DOWN"),
             (Error::Internal(text()), 500, "INTERNAL_ERROR"),
         ] {

@@ -38,6 +38,7 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("inventory", &["clock", "error", "ssh", "store", "threads"], &["base64", "log", "rusqlite", "rustix", "serde", "serde_json", "serde_yaml", "sha2"]),
     layer("enrollment", &["clock", "error", "inventory", "ssh", "store", "threads"], &["log"]),
     layer("operations", &["clock", "error", "inventory", "ssh", "store", "threads"], &["crossbeam_channel", "log", "rusqlite", "serde", "serde_json"]),
+    layer("terminal", &["audit", "clock", "enrollment", "error", "store"], &[]),
     // What brings them together.
     layer("api", &["auth", "clock", "enrollment", "error", "http", "inventory", "operations", "ssh", "store"], &["base64", "log", "serde", "serde_json"]),
     layer("server", &["api", "audit", "auth", "clock", "config", "enrollment", "error", "http", "inventory", "logging", "operations", "ssh", "store", "systemd", "threads"], &["log", "rustix", "signal_hook"]),
