@@ -8,7 +8,7 @@ use super::audience::Farewell;
 use super::pane::Why;
 use super::{Desk, PaneName, Terminals, record, store};
 use crate::audit::Actor;
-use crate::error::{Error, Noun, Result};
+use crate::error::{Error, Result};
 use crate::ssh::Size;
 use crate::threads::Bell;
 
@@ -168,7 +168,8 @@ impl Drop for Attachment {
         if self.desk.audience.leave(self.id) {
             self.terminals.left_alone(&self.desk);
         }
-        let left = record::looked(&self.terminals.tools, &self.desk, &self.actor, "terminal.detach");
+        let left =
+            record::looked(&self.terminals.tools, &self.desk, &self.actor, "terminal.detach");
         if let Err(error) = left {
             log::error!("{}", error.chain());
         }

@@ -16,6 +16,8 @@ struct State {
     seats: Vec<Seat>,
     /// Since when nobody is there any more.
     empty: Option<Instant>,
+    /// The workspace has ended.
+    over: Option<Farewell>,
 }
 
 struct Seat {
@@ -39,7 +41,8 @@ impl Audience {
     /// Somebody comes.
     pub(super) fn enter(&self, id: u64, bell: Arc<Bell>) {
         let mut state = lock(&self.state);
-        state.seats.push(Seat { id, bell, end: None });
+        let end = state.over;
+        state.seats.push(Seat { id, bell, end });
         state.empty = None;
     }
 
@@ -69,19 +72,29 @@ impl Audience {
         lock(&self.state).seats.iter().for_each(|seat| seat.bell.ring());
     }
 
-    /// Sends one away, or all.
-    pub(super) fn dismiss(&self, id: Option<u64>, farewell: Farewell) {
+    /// Sends one away.
+    pub(super) fn dismiss(&self, id: u64, farewell: Farewell) {
         let mut state = lock(&self.state);
-        let named = |seat: &&mut Seat| id.is_none_or(|id| id == seat.id);
-        for seat in state.seats.iter_mut().filter(named) {
-            seat.end.get_or_insert(farewell);
-            seat.bell.ring();
-        }
+        state.seats.iter_mut().filter(|seat| seat.id == id).for_each(|seat| seat.dismiss(farewell));
+    }
+
+    /// Sends away all that are there and all that come.
+    pub(super) fn dismiss_all(&self, farewell: Farewell) {
+        let mut state = lock(&self.state);
+        state.over = Some(farewell);
+        state.seats.iter_mut().for_each(|seat| seat.dismiss(farewell));
     }
 
     /// Whether this one is sent away.
     pub(super) fn farewell(&self, id: u64) -> Option<Farewell> {
         let state = lock(&self.state);
         state.seats.iter().find(|seat| seat.id == id).and_then(|seat| seat.end)
+    }
+}
+
+impl Seat {
+    fn dismiss(&mut self, farewell: Farewell) {
+        self.end.get_or_insert(farewell);
+        self.bell.ring();
     }
 }

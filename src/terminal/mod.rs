@@ -167,10 +167,9 @@ impl Desk {
 
     /// Has all panes end and all sockets closed, after they were told.
     fn end(&self, why: &Why, code: u16, reason: &'static str, deadline: Instant) -> bool {
-        self.panes.iter().for_each(|pane| pane.end(why.clone()));
-        let ended: Vec<bool> =
-            self.panes.iter().map(|pane| pane.wait_for_end(deadline)).collect();
-        self.audience.dismiss(None, Farewell { code, reason, after_all: true });
+        self.panes.iter().for_each(|pane| pane.close(why.clone()));
+        let ended: Vec<bool> = self.panes.iter().map(|pane| pane.wait_for_end(deadline)).collect();
+        self.audience.dismiss_all(Farewell { code, reason, after_all: true });
         ended.into_iter().all(|ended| ended)
     }
 }
@@ -224,9 +223,16 @@ impl Terminals {
     /// # Errors
     /// There is no such workspace, the database fails, or the server is stopping.
     pub fn attach(self: &Arc<Self>, workspace: &str, actor: &Actor) -> Result<Attachment> {
-        self.tools.store.read(|db| store::targets(db, workspace))?;
+        let desk = self.desk(workspace)?;
+        // Looked for afterwards, so that a workspace that is deleted meanwhile leaves nothing.
+        if let Err(error) = self.tools.store.read(|db| store::targets(db, workspace)) {
+            if matches!(error, Error::NotFound { .. }) {
+                self.close(workspace, Instant::now());
+            }
+            return Err(error);
+        }
         let id = self.next_browser.fetch_add(1, Ordering::Relaxed);
-        Attachment::new(Arc::clone(self), self.desk(workspace)?, actor.clone(), id)
+        Attachment::new(Arc::clone(self), desk, actor.clone(), id)
     }
 
     /// The last browser has gone.
@@ -259,12 +265,7 @@ impl Terminals {
         };
         let name = format!("pane-{workspace}-{pane}");
         let start = |cancel| spawn(name, move || session.run(cancel));
-        desk.pane(pane).begin(start).map_err(|error| Error::io("connect a pane", error))?;
-        // The server has begun to stop meanwhile and did not see this one.
-        if self.stopping.load(Ordering::SeqCst) {
-            desk.pane(pane).end(stopping());
-        }
-        Ok(())
+        desk.pane(pane).begin(start).map_err(|error| Error::io("connect a pane", error))
     }
 
     /// Connects all these panes side by side and waits until each is connected or has failed, at
@@ -339,7 +340,7 @@ impl Terminals {
         let desks: Vec<_> = lock(&self.desks).drain().map(|(_, desk)| desk).collect();
         // All at once, so that none waits for another.
         for desk in &desks {
-            desk.panes.iter().for_each(|pane| pane.end(stopping()));
+            desk.panes.iter().for_each(|pane| pane.close(stopping()));
         }
         for desk in &desks {
             if !desk.end(&stopping(), 1001, "LinkOps is stopping", deadline) {

@@ -56,6 +56,8 @@ struct State {
     /// The PTY is held back until browsers have taken more.
     held: bool,
     thread: Option<Handle>,
+    /// The workspace has ended: there will be no other shell.
+    closed: bool,
 }
 
 /// Why a shell ends, or was not there at all.
@@ -101,6 +103,7 @@ impl Pane {
             cancel: None,
             held: false,
             thread: None,
+            closed: false,
         };
         let bell = Bell::new()?;
         Ok(Pane { name, bell, audience, state: Mutex::new(state), changed: Condvar::new() })
@@ -138,13 +141,13 @@ impl Pane {
     // What browsers do.
 
     /// Begins to connect with `start`, which is given what ends the dialling, unless it is
-    /// connecting or connected.
+    /// connecting or connected, or the workspace has ended.
     pub(super) fn begin(
         &self,
         start: impl FnOnce(Arc<Latch>) -> io::Result<Handle>,
     ) -> io::Result<()> {
         let mut state = self.state();
-        if state.is_live() {
+        if state.is_live() || state.closed {
             return Ok(());
         }
         let cancel = Arc::new(Latch::new()?);
@@ -213,6 +216,12 @@ impl Pane {
         }
         drop(state);
         self.bell.ring();
+    }
+
+    /// Has the shell end, and no other one begin.
+    pub(super) fn close(&self, why: Why) {
+        self.state().closed = true;
+        self.end(why);
     }
 
     /// Waits until nothing lives, at most until the deadline; true when that is so.

@@ -183,8 +183,7 @@ impl Modes {
         for (set, open) in self.sets.iter().zip(['(', ')']) {
             text.extend(set.iter().map(|set| format!("\x1b{open}{}", char::from(*set))));
         }
-        let single =
-            [(self.insert, "\x1b[4h"), (self.keypad, "\x1b="), (self.shifted, "\x0e")];
+        let single = [(self.insert, "\x1b[4h"), (self.keypad, "\x1b="), (self.shifted, "\x0e")];
         text.extend(single.iter().filter(|(on, _)| *on).map(|(_, sequence)| *sequence));
         text + &self.rendition.sequence()
     }

@@ -185,7 +185,8 @@ impl<'a> Relay<'a> {
             self.shell.resize(self.pane.size());
         }
         let slow = if flows { None } else { self.drop_slow(now) };
-        let next = [self.other_size, slow].into_iter().flatten().fold(idle.min(alone), Instant::min);
+        let next =
+            [self.other_size, slow].into_iter().flatten().fold(idle.min(alone), Instant::min);
         Ok(next)
     }
 
@@ -210,7 +211,7 @@ impl<'a> Relay<'a> {
         }
         let reason = "it was too slow for another browser on the same terminal";
         let farewell = Farewell { code: 1013, reason, after_all: false };
-        self.session.desk.audience.dismiss(Some(id), farewell);
+        self.session.desk.audience.dismiss(id, farewell);
         self.pane.leave(id);
         None
     }

@@ -138,9 +138,13 @@ pub(super) fn is_question(sequence: &[u8]) -> bool {
             b'w' => within(2).ends_with(b"$"),
             b'y' => within(2).ends_with(b"*"),
             b'u' => within(2).starts_with(b"?"),
-            b't' => matches!(within(2), b"11" | b"13" | b"14" | b"15" | b"16" | b"18" | b"19" | b"20" | b"21")
-                || within(2).starts_with(b"13;")
-                || within(2).starts_with(b"14;"),
+            b't' => {
+                matches!(
+                    within(2),
+                    b"11" | b"13" | b"14" | b"15" | b"16" | b"18" | b"19" | b"20" | b"21"
+                ) || within(2).starts_with(b"13;")
+                    || within(2).starts_with(b"14;")
+            }
             _ => false,
         },
         [ESC, b']', ..] => within(2).ends_with(b";?"),
