@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::enrollment::Enrollment;
 use crate::error::{Error, Result};
-use crate::http::{self, Listener};
+use crate::http::{self, Listener, websocket};
 use crate::inventory::catalogue::Catalogue;
 use crate::inventory::route::Keys;
 use crate::inventory::sync::{self, Sync};
@@ -26,6 +26,7 @@ use crate::operations::{self, Operations};
 use crate::ssh::{self, Dial, HostKeyPolicy, Pool};
 use crate::store::Store;
 use crate::systemd::Systemd;
+use crate::terminal::{self, Terminals};
 use crate::threads::{Handle, Latch};
 
 /// How long requests and streams get to end when the server stops.
@@ -38,6 +39,7 @@ struct Server {
     stop: Arc<Latch>,
     syncing: Handle,
     operations: Arc<Operations>,
+    terminals: Arc<Terminals>,
     http: http::Server,
     watchdog: Option<Handle>,
     drain: Duration,
@@ -62,7 +64,7 @@ pub fn run(config: Config) -> Result<()> {
     systemd.ready(&format!("listening on http://{}", server.http.local_addr()));
     let signal = wait_for(signals);
     log::info!("stopping on signal {signal}"); // R13.5
-    systemd.stopping(server.drain + 3 * CLOSING);
+    systemd.stopping(server.drain + 4 * CLOSING);
     server.stop();
     log::info!("stopped");
     Ok(())
@@ -105,11 +107,17 @@ impl Server {
         let enrollment = Enrollment::new(
             Arc::clone(&store),
             dial,
-            clock,
+            clock.clone(),
             keys(&config),
             config.ssh.command_timeout,
             Arc::clone(&stop),
         );
+        let terminals = Arc::new(Terminals::new(
+            Arc::clone(&store),
+            clock,
+            enrollment.clone(),
+            terminal_settings(&config),
+        ));
         first_admin(&auth)?;
         let api = Api {
             auth,
@@ -118,6 +126,11 @@ impl Server {
             enrollment,
             operations: Arc::clone(&operations),
             sync,
+            terminals: Arc::clone(&terminals),
+            sockets: websocket::Settings {
+                origins: config.api.cors_origins.clone(),
+                ping_interval: config.terminal.websocket_ping_interval,
+            },
             document: Document::new()?,
         };
         let http = listener.serve(Arc::new(move |request| api.handle(&request)))?;
@@ -126,12 +139,13 @@ impl Server {
             .watch(move || answering.answers() && pulse(), Arc::clone(&stop))
             .map_err(|error| Error::io("start the watchdog", error))?;
         let drain = config.operations.drain_timeout;
-        Ok(Server { store, pool, stop, syncing, operations, http, watchdog, drain })
+        Ok(Server { store, pool, stop, syncing, operations, terminals, http, watchdog, drain })
     }
 
     /// No new work, then what runs, then the streams, then what they stood on.
     fn stop(self) {
         self.stop.set();
+        self.terminals.stop(Instant::now() + CLOSING);
         self.operations.stop(Instant::now() + self.drain);
         self.http.stop(Instant::now() + CLOSING);
         self.syncing.join();
@@ -328,6 +342,17 @@ fn git_settings(config: &Config) -> sync::Settings {
         known_hosts: Some(config.ssh.known_hosts_path.clone()),
         accept_new: config.ssh.accept_new_host_keys,
         token: config.secrets.git_token(),
+    }
+}
+
+fn terminal_settings(config: &Config) -> terminal::Settings {
+    terminal::Settings {
+        max_workspaces: config.terminal.max_workspaces,
+        max_panes: config.terminal.max_panes_per_workspace,
+        idle_timeout: config.terminal.websocket_timeout,
+        detach_timeout: config.terminal.detach_timeout,
+        scrollback: config.terminal.scrollback,
+        enrollment_required: config.security.enrollment_required,
     }
 }
 
