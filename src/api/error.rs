@@ -103,6 +103,24 @@ fn unenrolled(targets: &[Unenrolled]) -> Vec<Value> {
         .collect()
 }
 
+/// Code and message of a cause, where there is no answer to put them into. What is our own fault
+/// is logged and not shown.
+pub(super) fn told(error: &Error) -> (&'static str, String) {
+    let (status, code, _) = classify(error);
+    if status < 500 {
+        return (code, error.to_string());
+    }
+    log::error!(code = code; "{}", error.chain());
+    (
+        code,
+        if status == 500 {
+            "something went wrong inside LinkOps".to_owned()
+        } else {
+            error.to_string()
+        },
+    )
+}
+
 /// Answers with a cause. What is our own fault is logged with its whole chain and not shown.
 pub(super) fn reply(error: &Error, request: &Request) -> Response {
     let (status, code, details) = classify(error);

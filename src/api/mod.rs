@@ -19,6 +19,7 @@ mod openapi;
 mod operations;
 mod route;
 mod scripts;
+mod socket;
 mod status;
 
 use std::sync::Arc;
@@ -32,17 +33,19 @@ use route::Access::{self, May, Open, Ticket};
 use route::{Call, Route, row};
 
 use crate::auth::Act::{
-    self, ReadInventory, ReadOperations, ReadServer, ReadSync, Run, Stop, UseOwnAccount, Verify,
+    self, OpenTerminal, ReadInventory, ReadOperations, ReadServer, ReadSync, Run, Stop,
+    UseOwnAccount, Verify,
 };
 use crate::auth::{Auth, Caller};
 use crate::enrollment::Enrollment;
 use crate::error::{Error, Noun, Result};
 use crate::http::Method::{Get, Post};
-use crate::http::{Request, Response};
+use crate::http::{Request, Response, websocket};
 use crate::inventory::catalogue::Catalogue;
 use crate::inventory::sync::Sync;
 use crate::operations::Operations;
 use crate::store::Store;
+use crate::terminal::Terminals;
 
 /// What the handlers work on; each gets the one or two that it needs.
 pub struct Api {
@@ -58,6 +61,10 @@ pub struct Api {
     pub operations: Arc<Operations>,
     /// The repository.
     pub sync: Arc<Sync>,
+    /// Shells in the browser.
+    pub terminals: Arc<Terminals>,
+    /// How sockets are opened and kept.
+    pub sockets: websocket::Settings,
     /// What is counted.
     pub metrics: Metrics,
     /// Whose figures are shown beside that.
@@ -93,6 +100,7 @@ static ROUTES: &[Route] = &[
     row(Get, "/api/operations/{id}", May(ReadOperations), "getOperation", |api, call| operations::one(&api.operations, call.path("id")?)),
     row(Get, "/api/operations/{id}/events", Ticket(ReadOperations), "streamOperationEvents", |api, call| events::stream(&api.operations, call.request, call.path("id")?)),
     row(Post, "/api/operations/{id}/stop", May(Stop), "stopOperation", |api, call| operations::stop(&api.operations, call.request, call.caller()?, call.path("id")?)).audited("operation.stop"),
+    row(Get, "/api/terminal/workspaces/{id}/ws", Ticket(OpenTerminal), "openTerminal", |api, call| socket::open(&api.terminals, &api.auth, &api.sockets, call.request, call.caller()?, call.path("id")?)).audited("terminal.attach"),
     row(Get, "/api/git/status", May(ReadSync), "getSyncStatus", |api, _| git::status(&api.sync)),
     row(Post, "/api/git/sync", May(Act::Sync), "sync", |api, call| git::sync(&api.sync, call.request)).audited("sync.run"),
     row(Get, "/api/openapi.json", May(ReadServer), "getOpenApi", |api, _| openapi::show(&api.document)),

@@ -32,6 +32,7 @@ const FRAGMENTS: &[(&str, &str)] = &[
     ("links", include_str!("openapi/links.json")),
     ("scripts", include_str!("openapi/scripts.json")),
     ("operations", include_str!("openapi/operations.json")),
+    ("terminal", include_str!("openapi/terminal.json")),
     ("git", include_str!("openapi/git.json")),
 ];
 

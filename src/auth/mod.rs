@@ -145,6 +145,14 @@ impl Auth {
         self.admit(claims.sub, token)
     }
 
+    /// The caller as of now, for what lasts longer than a request.
+    ///
+    /// # Errors
+    /// Those of [`Auth::authenticate`].
+    pub fn still(&self, caller: &Caller) -> Result<Caller> {
+        self.admit(caller.username.clone(), caller.token.clone())
+    }
+
     /// A ticket for the caller: good once, for 30 seconds, in place of the token.
     ///
     /// # Errors
@@ -169,8 +177,7 @@ impl Auth {
     /// # Errors
     /// Those of [`Auth::authenticate`].
     pub fn refresh(&self, caller: &Caller) -> Result<Session> {
-        let Caller { username, role, token } =
-            self.admit(caller.username.clone(), caller.token.clone())?;
+        let Caller { username, role, token } = self.still(caller)?;
         self.issue(User { username, role }, &token.generation)
     }
 

@@ -77,22 +77,32 @@ pub struct Socket {
     next_ping: Instant,
 }
 
-/// The answer that makes a WebSocket of the request's connection; `run` then has it, on a thread
-/// of its own.
+/// A handshake that is in order.
+#[derive(Debug)]
+pub struct Accepted {
+    headers: Vec<(&'static str, String)>,
+    ping_interval: Duration,
+}
+
+/// Looks at a request that wants to become a WebSocket.
 ///
 /// # Errors
 /// The request is no handshake, or comes from a page of another site.
-pub fn upgrade(
-    request: &Request,
-    settings: &Settings,
-    run: impl FnOnce(Socket) + Send + 'static,
-) -> Result<Response> {
+pub fn accept(request: &Request, settings: &Settings) -> Result<Accepted> {
     let headers = handshake::answer(request, &settings.origins)?;
-    let interval = settings.ping_interval;
-    Ok(Response::upgrade(headers, move |upgraded| match Socket::new(upgraded, interval) {
-        Ok(socket) => run(socket),
-        Err(error) => log::warn!("a socket cannot be used: {error}"),
-    }))
+    Ok(Accepted { headers, ping_interval: settings.ping_interval })
+}
+
+impl Accepted {
+    /// The answer that makes a WebSocket of the request's connection; `run` then has it, on a
+    /// thread of its own.
+    pub fn run(self, run: impl FnOnce(Socket) + Send + 'static) -> Response {
+        let interval = self.ping_interval;
+        Response::upgrade(self.headers, move |upgraded| match Socket::new(upgraded, interval) {
+            Ok(socket) => run(socket),
+            Err(error) => log::warn!("a socket cannot be used: {error}"),
+        })
+    }
 }
 
 impl Socket {

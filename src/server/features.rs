@@ -16,6 +16,7 @@ use crate::inventory::sync::Sync;
 use crate::operations::Operations;
 use crate::ssh::{Dial, Pool};
 use crate::store::Store;
+use crate::terminal::Terminals;
 use crate::threads::Latch;
 
 /// What the features stand on.
@@ -35,6 +36,7 @@ pub(super) struct Features {
     pub(super) operations: Arc<Operations>,
     enrollment: Enrollment,
     pub(super) health: Arc<Health>,
+    pub(super) terminals: Arc<Terminals>,
 }
 
 impl Features {
@@ -60,7 +62,10 @@ impl Features {
         let health = Arc::new(health);
         let told = Arc::clone(&health);
         sync.when_synced(move || told.synced());
-        Ok(Features { auth, sync, catalogue, operations, enrollment, health })
+        let settings = settings::terminal(config);
+        let terminals = Terminals::new(store(), clock(), enrollment.clone(), settings);
+        let terminals = Arc::new(terminals);
+        Ok(Features { auth, sync, catalogue, operations, enrollment, health, terminals })
     }
 
     /// What answers requests.
@@ -88,6 +93,8 @@ impl Features {
             enrollment: self.enrollment,
             operations: self.operations,
             sync: self.sync,
+            terminals: self.terminals,
+            sockets: settings::sockets(config),
             metrics: Metrics::new(ground.clock.now()),
             sources,
             metrics_auth: config.api.metrics_auth,

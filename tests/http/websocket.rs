@@ -60,7 +60,8 @@ fn echo_server(interval: Duration) -> (Server, Ends) {
                 socket.close(code, reason);
             }
         };
-        websocket::upgrade(&request, &settings_of, run).unwrap_or_else(|error| {
+        let accepted = websocket::accept(&request, &settings_of);
+        accepted.map(|accepted| accepted.run(run)).unwrap_or_else(|error| {
             Response::new(400).body("text/plain", error.to_string().into_bytes())
         })
     });
@@ -239,7 +240,7 @@ fn who_sends_more_than_the_client_takes_is_stopped() {
             let sent = (0..MOST_UNREAD).try_for_each(|_| socket.send(text.clone()));
             told.lock().unwrap().extend(sent.err());
         };
-        websocket::upgrade(&request, &settings_of, run).expect("a handshake")
+        websocket::accept(&request, &settings_of).expect("a handshake").run(run)
     });
     let client = Client::open(server.local_addr(), "/", &[]);
     wait_until(deadline(), "it is stopped", || {

@@ -29,7 +29,7 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("systemd", &["threads"], &["log"]),
     layer("config", &["error"], &["configparser", "log"]),
     layer("logging", &["clock", "config", "error", "threads"], &["log", "serde_json"]),
-    layer("http", &["error", "threads"], &["crossbeam_channel", "httparse", "log", "rustix"]),
+    layer("http", &["error", "threads"], &["base64", "crossbeam_channel", "httparse", "log", "rustix", "sha1", "tungstenite"]),
     layer("store", &["error", "threads"], &["rusqlite"]),
     layer("ssh", &["error", "threads"], &["base64", "getrandom", "hmac", "log", "rustix", "sha1", "sha2", "ssh2"]),
     // Features.
@@ -39,10 +39,10 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("enrollment", &["clock", "error", "inventory", "ssh", "store", "threads"], &["log", "rusqlite"]),
     layer("health", &["clock", "enrollment", "error", "inventory", "store", "threads"], &["crossbeam_channel", "log", "rusqlite", "rustix"]),
     layer("operations", &["clock", "error", "inventory", "ssh", "store", "threads"], &["crossbeam_channel", "log", "rusqlite", "serde", "serde_json"]),
-    layer("terminal", &["audit", "clock", "enrollment", "error", "store"], &[]),
+    layer("terminal", &["audit", "clock", "enrollment", "error", "ssh", "store", "threads"], &["log", "rusqlite", "serde_json"]),
     // What brings them together.
-    layer("api", &["auth", "clock", "enrollment", "error", "health", "http", "inventory", "operations", "ssh", "store"], &["base64", "log", "serde", "serde_json"]),
-    layer("server", &["api", "audit", "auth", "clock", "config", "enrollment", "error", "health", "http", "inventory", "logging", "operations", "ssh", "store", "systemd", "threads"], &["log", "rustix", "signal_hook"]),
+    layer("api", &["audit", "auth", "clock", "enrollment", "error", "health", "http", "inventory", "operations", "ssh", "store", "terminal"], &["base64", "log", "serde", "serde_json"]),
+    layer("server", &["api", "audit", "auth", "clock", "config", "enrollment", "error", "health", "http", "inventory", "logging", "operations", "ssh", "store", "systemd", "terminal", "threads"], &["log", "rustix", "signal_hook"]),
     layer("cli", &["audit", "auth", "config", "error", "server"], &[]),
 ];
 
@@ -65,6 +65,7 @@ const fn only(name: &'static str, files: &'static [&'static str], because: &'sta
 pub(super) const ONLY: &[Only] = &[
     only("rusqlite", &["src/store/", "src/*/store.rs", "src/*/store/"], "SQL stands in store files, where it can be read as a whole"),
     only("ssh2", &["src/ssh/"], "features depend on Dial and Line, so that tests can script them"),
+    only("tungstenite", &["src/http/websocket.rs", "src/http/websocket/"], "features see messages, not frames"),
     only("httparse", &["src/http/parse.rs"], "there is one way from bytes to a request"),
     only("serde_yaml", &["src/inventory/yaml/tree.rs"], "everybody else sees a tree with line numbers"),
     only("configparser", &["src/config/reader.rs"], "everybody else sees a checked Config"),

@@ -145,6 +145,12 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
+/// What the slowest of them was not told.
+fn unread(readers: &[Option<(usize, String)>], all: &str) -> usize {
+    let slowest = readers.iter().flatten().map(|(from, told)| from + told.len()).min();
+    slowest.map_or(0, |at| all.len() - at)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
@@ -177,10 +183,10 @@ proptest! {
                 }
                 Act::Join(id) => {
                     let snapshot = screen.join(id);
-                    let kept = all.len().min(scrollback);
+                    let kept = all.len().min(scrollback.max(unread(&readers, &all)));
                     prop_assert!(kept + 200 >= snapshot.len());
                     let line = all[..].rfind('\n').map_or("", |at| &all[at + 1..]);
-                    if all.len() <= scrollback {
+                    if all.len() <= scrollback.max(kept) {
                         prop_assert_eq!(&snapshot, &all);
                     } else if line.len() < scrollback {
                         prop_assert!(snapshot.ends_with(line));
@@ -192,8 +198,7 @@ proptest! {
                     readers[id as usize] = None;
                 }
             }
-            let slowest = readers.iter().flatten().map(|(from, told)| from + told.len()).min();
-            let unread = slowest.map_or(0, |at| all.len() - at);
+            let unread = unread(&readers, &all);
             prop_assert_eq!(screen.unread(), unread as u64);
             prop_assert!(screen.kept.len() <= scrollback.max(unread));
         }
