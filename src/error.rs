@@ -65,6 +65,21 @@ pub enum Error {
         /// The role that would.
         needs: &'static str,
     },
+    /// The thing belongs to somebody else.
+    NotOwner {
+        /// The user it belongs to.
+        owner: String,
+    },
+    /// There is no room for another workspace.
+    TooManyWorkspaces {
+        /// How many there can be.
+        most: usize,
+    },
+    /// A recording that still runs cannot be removed.
+    RecordingRuns {
+        /// The recording's id.
+        id: String,
+    },
     /// Targets of an operation are not enrolled.
     NotEnrolled(Vec<Unenrolled>),
     /// An operation without targets.
@@ -190,6 +205,8 @@ pub enum Noun {
     Operation,
     /// A terminal workspace.
     Workspace,
+    /// A recording of a terminal.
+    Recording,
     /// A user.
     User,
 }
@@ -202,6 +219,7 @@ impl fmt::Display for Noun {
             Noun::Script => "script",
             Noun::Operation => "operation",
             Noun::Workspace => "workspace",
+            Noun::Recording => "recording",
             Noun::User => "user",
         })
     }
@@ -264,6 +282,15 @@ impl fmt::Display for Error {
             Error::TokenExpired => f.write_str("the token has expired\nlog in again"),
             Error::TokenInvalid => f.write_str("the token is not valid\nlog in again"),
             Error::Forbidden { needs } => write!(f, "this needs the role {needs:?}"),
+            Error::NotOwner { owner } => {
+                write!(f, "it belongs to {owner:?}\nmake one of your own, or ask its owner")
+            }
+            Error::TooManyWorkspaces { most } => {
+                write!(f, "there are {most} workspaces already\ndelete one that is not needed")
+            }
+            Error::RecordingRuns { id } => {
+                write!(f, "recording {id:?} still runs\ndisconnect its pane first")
+            }
             Error::NotEnrolled(targets) => not_enrolled(f, targets),
             Error::NoTargets => {
                 f.write_str("the operation has no targets\nname at least one link in \"targets\"")

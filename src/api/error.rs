@@ -17,6 +17,11 @@ fn classify(error: &Error) -> (u16, &'static str, Value) {
         Error::TokenInvalid => (401, "TOKEN_INVALID", nothing()),
         Error::Locked { until } => (403, "ACCOUNT_LOCKED", json!({ "unlock_at": rfc3339(*until) })),
         Error::Forbidden { needs } => (403, "FORBIDDEN", json!({ "role": needs })),
+        Error::NotOwner { owner } => (403, "FORBIDDEN", json!({ "owner": owner })),
+        Error::TooManyWorkspaces { most } => {
+            (429, "TOO_MANY_WORKSPACES", json!({ "max_workspaces": most }))
+        }
+        Error::RecordingRuns { id } => (409, "RECORDING_RUNNING", json!({ "id": id })),
         Error::NotEnrolled(targets) => {
             (403, "ENROLLMENT_REQUIRED", json!({ "targets": unenrolled(targets) }))
         }
@@ -77,6 +82,7 @@ fn not_found(noun: Noun) -> &'static str {
         Noun::Script => "SCRIPT_NOT_FOUND",
         Noun::Operation => "OPERATION_NOT_FOUND",
         Noun::Workspace => "WORKSPACE_NOT_FOUND",
+        Noun::Recording => "RECORDING_NOT_FOUND",
         Noun::Path | Noun::User => "NOT_FOUND",
     }
 }
@@ -267,6 +273,10 @@ mod tests {
             (Error::GitUnreachable { url: url3, message: message3 }, 503, "GIT_UNREACHABLE"),
             (Error::Ssh { target: text(), message: text() }, 503, "SSH_CONNECTION_FAILED"),
             (Error::PaneAssigned { pane: "A" }, 409, "PANE_ASSIGNED"),
+            (Error::NotOwner { owner: text() }, 403, "FORBIDDEN"),
+            (Error::TooManyWorkspaces { most: 1 }, 429, "TOO_MANY_WORKSPACES"),
+            (Error::RecordingRuns { id: text() }, 409, "RECORDING_RUNNING"),
+            (not_found(Noun::Recording), 404, "RECORDING_NOT_FOUND"),
             (Error::Upgrade, 426, "UPGRADE_REQUIRED"),
             (Error::Origin(text()), 403, "FORBIDDEN"),
             (Error::ShuttingDown, 503, "SHUTTING_DOWN"),

@@ -21,6 +21,7 @@ mod route;
 mod scripts;
 mod socket;
 mod status;
+mod terminal;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -33,13 +34,13 @@ use route::Access::{self, May, Open, Ticket};
 use route::{Call, Route, row};
 
 use crate::auth::Act::{
-    self, OpenTerminal, ReadInventory, ReadOperations, ReadServer, ReadSync, Run, Stop,
+    self, OpenTerminal, ReadInventory, ReadOperations, ReadServer, ReadSync, ReadTerminals, Run, Stop,
     UseOwnAccount, Verify,
 };
 use crate::auth::{Auth, Caller};
 use crate::enrollment::Enrollment;
 use crate::error::{Error, Noun, Result};
-use crate::http::Method::{Get, Post};
+use crate::http::Method::{Delete, Get, Post, Put};
 use crate::http::{Request, Response, websocket};
 use crate::inventory::catalogue::Catalogue;
 use crate::inventory::sync::Sync;
@@ -100,6 +101,12 @@ static ROUTES: &[Route] = &[
     row(Get, "/api/operations/{id}", May(ReadOperations), "getOperation", |api, call| operations::one(&api.operations, call.path("id")?)),
     row(Get, "/api/operations/{id}/events", Ticket(ReadOperations), "streamOperationEvents", |api, call| events::stream(&api.operations, call.request, call.path("id")?)),
     row(Post, "/api/operations/{id}/stop", May(Stop), "stopOperation", |api, call| operations::stop(&api.operations, call.request, call.caller()?, call.path("id")?)).audited("operation.stop"),
+    row(Post, "/api/terminal/workspaces", May(OpenTerminal), "createWorkspace", |api, call| terminal::create(&api.terminals, call)).audited("workspace.create"),
+    row(Get, "/api/terminal/workspaces", May(ReadTerminals), "listWorkspaces", |api, _| terminal::list(&api.terminals)),
+    row(Get, "/api/terminal/workspaces/{id}", May(ReadTerminals), "getWorkspace", |api, call| terminal::one(&api.terminals, call.path("id")?)),
+    row(Delete, "/api/terminal/workspaces/{id}", May(OpenTerminal), "deleteWorkspace", |api, call| terminal::delete(&api.terminals, call)).audited("workspace.delete"),
+    row(Put, "/api/terminal/workspaces/{id}/panes", May(OpenTerminal), "assignPanes", |api, call| terminal::assign(&api.terminals, call)).audited("workspace.assign"),
+    row(Post, "/api/terminal/workspaces/{id}/connect-all", May(OpenTerminal), "connectWorkspace", |api, call| terminal::connect_all(&api.terminals, call)).audited("workspace.connect"),
     row(Get, "/api/terminal/workspaces/{id}/ws", Ticket(OpenTerminal), "openTerminal", |api, call| socket::open(&api.terminals, &api.auth, &api.sockets, call.request, call.caller()?, call.path("id")?)).audited("terminal.attach"),
     row(Get, "/api/git/status", May(ReadSync), "getSyncStatus", |api, _| git::status(&api.sync)),
     row(Post, "/api/git/sync", May(Act::Sync), "sync", |api, call| git::sync(&api.sync, call.request)).audited("sync.run"),

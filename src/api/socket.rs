@@ -59,6 +59,7 @@ pub(super) fn open(
     id: &str,
 ) -> Result<Response> {
     let accepted = websocket::accept(request, settings)?;
+    terminals.usable(id, caller)?;
     let actor = Actor::user(&caller.username, request.client, &request.id);
     let attachment = terminals.attach(id, &actor)?;
     let visit = Visit {

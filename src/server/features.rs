@@ -64,6 +64,7 @@ impl Features {
         sync.when_synced(move || told.synced());
         let settings = settings::terminal(config);
         let terminals = Terminals::new(store(), clock(), enrollment.clone(), settings);
+        terminals.recover()?;
         let terminals = Arc::new(terminals);
         Ok(Features { auth, sync, catalogue, operations, enrollment, health, terminals })
     }

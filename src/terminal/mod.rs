@@ -24,12 +24,17 @@ use pane::{Pane, Why};
 
 mod attachment;
 mod audience;
+mod id;
+mod layout;
 mod pane;
 mod record;
 pub mod store;
+mod workspaces;
 
 pub use attachment::{Attachment, Told};
 pub use audience::Farewell;
+pub use layout::Layout;
+pub use workspaces::{Assignment, PaneView, View};
 
 /// One of the four places of a workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -8,9 +8,16 @@ use serde_json::json;
 use super::Desk;
 use super::pane::Why;
 use super::pane::relay::Session;
+use super::store;
 use crate::audit::{self, Actor, Entry};
 use crate::error::{Error, Result};
 use crate::ssh::Size;
+
+/// The machine is being dialled.
+pub(super) fn connecting(session: &Session) -> Result<()> {
+    let (store, id) = (&session.tools.store, &session.desk.id);
+    store.write(|tx| store::connecting(tx, id, session.pane, &session.target))
+}
 
 /// A shell is there.
 pub(super) fn connected(session: &Session, size: Size) -> Result<()> {
@@ -23,7 +30,10 @@ pub(super) fn connected(session: &Session, size: Size) -> Result<()> {
         "rows": size.rows(),
     });
     let entry = Entry::done("terminal.connect", &*session.target).with(detail);
-    tools.store.write(|tx| audit::store::record(tx, now, &session.actor, &entry))
+    tools.store.write(|tx| {
+        store::connected(tx, &session.desk.id, session.pane, size, now)?;
+        audit::store::record(tx, now, &session.actor, &entry)
+    })
 }
 
 /// There was no shell.
@@ -43,7 +53,10 @@ pub(super) fn failed(session: &Session, error: &Error, why: &Why) -> Result<()> 
         "reason": reason(why),
     });
     let entry = Entry::refused("terminal.connect", &*session.target, code).with(detail);
-    tools.store.write(|tx| audit::store::record(tx, now, &session.actor, &entry))
+    tools.store.write(|tx| {
+        store::disconnected(tx, &session.desk.id, session.pane, failure(why), now)?;
+        audit::store::record(tx, now, &session.actor, &entry)
+    })
 }
 
 /// Nothing is left of the shell.
@@ -57,7 +70,10 @@ pub(super) fn disconnected(session: &Session, time: Duration, why: &Why) -> Resu
         "reason": reason(why),
     });
     let entry = Entry::done("terminal.disconnect", &*session.target).with(detail);
-    tools.store.write(|tx| audit::store::record(tx, now, &session.actor, &entry))
+    tools.store.write(|tx| {
+        store::disconnected(tx, &session.desk.id, session.pane, failure(why), now)?;
+        audit::store::record(tx, now, &session.actor, &entry)
+    })
 }
 
 /// A browser opened a workspace, or left it.
@@ -77,5 +93,13 @@ fn reason(why: &Why) -> &str {
         Why::Asked => "asked for",
         Why::Exited => "the shell has ended",
         Why::Failed(words) => words,
+    }
+}
+
+/// Why a pane is not connected, when that is not what somebody asked for.
+fn failure(why: &Why) -> Option<&str> {
+    match why {
+        Why::Asked | Why::Exited => None,
+        Why::Failed(words) => Some(words),
     }
 }

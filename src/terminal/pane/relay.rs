@@ -52,6 +52,7 @@ impl Session {
     }
 
     fn open(&self, pane: &Pane, cancel: Arc<Latch>) -> Result<Box<dyn Shell>> {
+        record::connecting(self)?;
         let (tools, size) = (&self.tools, pane.size());
         let always = tools.settings.enrollment_required;
         let line = tools.enrollment.admit(&self.target, always, &cancel)?;
@@ -230,7 +231,7 @@ fn words_of(error: &Error) -> String {
             .first()
             .map_or_else(|| error.to_string(), |one| format!("not enrolled: {}", one.error)),
         Error::Ssh { message, .. } => message.clone(),
-        Error::NotFound { .. } => error.to_string(),
+        Error::NotFound { .. } | Error::Invalid(_) => error.to_string(),
         Error::ShuttingDown => "LinkOps is stopping".to_owned(),
         other => {
             log::error!("{}", other.chain());
