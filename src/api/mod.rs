@@ -34,8 +34,8 @@ use route::Access::{self, May, Open, Ticket};
 use route::{Call, Route, row};
 
 use crate::auth::Act::{
-    self, OpenTerminal, ReadInventory, ReadOperations, ReadServer, ReadSync, ReadTerminals, Run, Stop,
-    UseOwnAccount, Verify,
+    self, OpenTerminal, ReadInventory, ReadOperations, ReadServer, ReadSync, ReadTerminals, Run,
+    Stop, UseOwnAccount, Verify,
 };
 use crate::auth::{Auth, Caller};
 use crate::enrollment::Enrollment;

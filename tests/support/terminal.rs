@@ -15,20 +15,16 @@ use super::{PATIENCE, deadline};
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Makes a workspace whose panes have these targets; gives its id.
+#[track_caller]
 pub fn workspace(linkops: &LinkOps, panes: &[(&str, &str)]) -> String {
-    let id = format!("WS-{:?}-{}", Instant::now(), panes.len())
-        .replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "");
-    let db = rusqlite::Connection::open(linkops.path("linkops.db")).unwrap();
-    db.busy_timeout(Duration::from_secs(10)).unwrap();
-    db.execute("INSERT INTO terminal_workspaces VALUES (?1, 'grid2x2', 4, 'admin', 1)", [&id])
-        .unwrap();
-    for (pane, target) in panes {
-        db.execute(
-            "INSERT INTO terminal_panes (workspace, pane, target) VALUES (?1, ?2, ?3)",
-            [&id[..], pane, target],
-        )
-        .unwrap();
-    }
+    let made = linkops.post("/api/terminal/workspaces", &json!({ "layout": "grid2x2" }));
+    let id = made.expect(201)["workspace_id"].as_str().unwrap().to_owned();
+    let panes: Vec<Value> =
+        panes.iter().map(|(pane, target)| json!({ "pane": pane, "target": target })).collect();
+    let path = format!("/api/terminal/workspaces/{id}/panes");
+    let bearer = format!("Bearer {}", linkops.token());
+    let body = json!({ "panes": panes });
+    linkops.call("PUT", &path, &[("Authorization", &bearer)], Some(&body)).expect(200);
     id
 }
 

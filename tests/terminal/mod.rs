@@ -44,6 +44,12 @@ impl Lab {
         Tab::connected(&self.linkops, &self.workspace, panes)
     }
 
+    /// The workspace as it is told.
+    fn view(&self) -> serde_json::Value {
+        let path = format!("/api/terminal/workspaces/{}", self.workspace);
+        self.linkops.get(&path).expect(200)
+    }
+
     fn count(&self) -> Count {
         let path = |name: &str| format!("/proc/{}/{name}", self.linkops.id());
         let entries = |name: &str| fs::read_dir(path(name)).unwrap().flatten();

@@ -32,7 +32,10 @@ fn top_goes_on_in_another_tab() {
     let mut tab = lab.open();
     tab.becomes("A", "connected");
     assert_eq!(tab.pane("A").snapshots.len(), 1);
+    // Drawn again for the new browser, whose snapshot had it, too.
+    tab.wait("it is drawn again", |tab| tab.pane("A").text.matches("PID").count() >= 2);
     tab.types("A", "q");
+    tab.sees("A", "\u{1b}[?1l\u{1b}>");
     tab.types("A", "echo left-$((1+1))\r");
     tab.sees("A", "left-2");
 }
