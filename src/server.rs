@@ -19,7 +19,7 @@ use crate::operations::Operations;
 use crate::ssh::Pool;
 use crate::store::Store;
 use crate::systemd::Systemd;
-use crate::terminal::Terminals;
+use crate::terminal::{Recordings, Terminals};
 use crate::threads::{Handle, Latch};
 
 mod check;
@@ -42,6 +42,7 @@ struct Server {
     operations: Arc<Operations>,
     health: Arc<Health>,
     terminals: Arc<Terminals>,
+    recordings: Arc<Recordings>,
     http: http::Server,
     watchdog: Option<Handle>,
     drain: Duration,
@@ -94,6 +95,7 @@ impl Server {
         first_admin(&features.auth)?;
         let (operations, health) = (Arc::clone(&features.operations), Arc::clone(&features.health));
         let terminals = Arc::clone(&features.terminals);
+        let recordings = Arc::clone(&features.recordings);
         let api = features.api(config, &ground)?;
         let http = listener.serve(Arc::new(move |request| api.handle(&request)))?;
         let (pulse, answering) = (http.pulse(), Arc::clone(&ground.store));
@@ -101,13 +103,24 @@ impl Server {
             .watch(move || answering.answers() && pulse(), Arc::clone(&ground.stop))
             .map_err(|error| Error::io("start the watchdog", error))?;
         let drain = config.operations.drain_timeout;
-        Ok(Server { ground, syncing, operations, health, terminals, http, watchdog, drain })
+        Ok(Server {
+            ground,
+            syncing,
+            operations,
+            health,
+            terminals,
+            recordings,
+            http,
+            watchdog,
+            drain,
+        })
     }
 
     /// No new work, then what runs, then the streams, then what they stood on.
     fn stop(self) {
         self.ground.stop.set();
         self.terminals.stop(Instant::now() + CLOSING);
+        self.recordings.stop(Instant::now() + CLOSING);
         self.operations.stop(Instant::now() + self.drain);
         self.http.stop(Instant::now() + CLOSING);
         self.health.stop();

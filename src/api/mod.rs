@@ -17,6 +17,7 @@ mod links;
 mod metrics;
 mod openapi;
 mod operations;
+mod recordings;
 mod route;
 mod scripts;
 mod socket;
@@ -34,8 +35,8 @@ use route::Access::{self, May, Open, Ticket};
 use route::{Call, Route, row};
 
 use crate::auth::Act::{
-    self, OpenTerminal, ReadInventory, ReadOperations, ReadServer, ReadSync, ReadTerminals, Run,
-    Stop, UseOwnAccount, Verify,
+    self, DeleteRecording, OpenTerminal, ReadInventory, ReadOperations, ReadServer, ReadSync,
+    ReadTerminals, Run, Stop, UseOwnAccount, Verify,
 };
 use crate::auth::{Auth, Caller};
 use crate::enrollment::Enrollment;
@@ -46,7 +47,7 @@ use crate::inventory::catalogue::Catalogue;
 use crate::inventory::sync::Sync;
 use crate::operations::Operations;
 use crate::store::Store;
-use crate::terminal::Terminals;
+use crate::terminal::{Recordings, Terminals};
 
 /// What the handlers work on; each gets the one or two that it needs.
 pub struct Api {
@@ -64,6 +65,8 @@ pub struct Api {
     pub sync: Arc<Sync>,
     /// Shells in the browser.
     pub terminals: Arc<Terminals>,
+    /// What was on them.
+    pub recordings: Arc<Recordings>,
     /// How sockets are opened and kept.
     pub sockets: websocket::Settings,
     /// What is counted.
@@ -108,6 +111,9 @@ static ROUTES: &[Route] = &[
     row(Put, "/api/terminal/workspaces/{id}/panes", May(OpenTerminal), "assignPanes", |api, call| terminal::assign(&api.terminals, call)).audited("workspace.assign"),
     row(Post, "/api/terminal/workspaces/{id}/connect-all", May(OpenTerminal), "connectWorkspace", |api, call| terminal::connect_all(&api.terminals, call)).audited("workspace.connect"),
     row(Get, "/api/terminal/workspaces/{id}/ws", Ticket(OpenTerminal), "openTerminal", |api, call| socket::open(&api.terminals, &api.auth, &api.sockets, call.request, call.caller()?, call.path("id")?)).audited("terminal.attach"),
+    row(Get, "/api/recordings", May(ReadTerminals), "listRecordings", |api, _| recordings::list(&api.recordings)),
+    row(Get, "/api/recordings/{id}", May(ReadTerminals), "getRecording", |api, call| recordings::one(&api.recordings, call)).audited("recording.read"),
+    row(Delete, "/api/recordings/{id}", May(DeleteRecording), "deleteRecording", |api, call| recordings::delete(&api.recordings, call)).audited("recording.delete"),
     row(Get, "/api/git/status", May(ReadSync), "getSyncStatus", |api, _| git::status(&api.sync)),
     row(Post, "/api/git/sync", May(Act::Sync), "sync", |api, call| git::sync(&api.sync, call.request)).audited("sync.run"),
     row(Get, "/api/openapi.json", May(ReadServer), "getOpenApi", |api, _| openapi::show(&api.document)),

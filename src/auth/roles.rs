@@ -64,7 +64,7 @@ pub enum Act {
     ReadInventory,
     /// `GET /api/operations…`, with their events.
     ReadOperations,
-    /// `GET /api/terminal/workspaces…`.
+    /// `GET /api/terminal/workspaces…`, `GET /api/recordings…`.
     ReadTerminals,
     /// `GET /api/git/status`.
     ReadSync,
@@ -80,6 +80,8 @@ pub enum Act {
     Sync,
     /// All on workspaces that is not reading: make, assign, connect, type into, close.
     OpenTerminal,
+    /// `DELETE /api/recordings/{id}`.
+    DeleteRecording,
     /// `/api/users…`.
     ManageUsers,
     /// `POST /api/tables/query` for `tbl_audit`.
@@ -99,7 +101,7 @@ impl Act {
             | Act::ReadSync
             | Act::ReadTables => Role::Viewer,
             Act::Verify | Act::Run | Act::Stop | Act::Sync | Act::OpenTerminal => Role::Operator,
-            Act::ManageUsers | Act::ReadAudit => Role::Admin,
+            Act::DeleteRecording | Act::ManageUsers | Act::ReadAudit => Role::Admin,
         }
     }
 }
@@ -130,6 +132,7 @@ mod tests {
             (Act::Stop, false, true, true),
             (Act::Sync, false, true, true),
             (Act::OpenTerminal, false, true, true),
+            (Act::DeleteRecording, false, false, true),
             (Act::ManageUsers, false, false, true),
             (Act::ReadAudit, false, false, true),
         ] {

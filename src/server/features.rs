@@ -16,7 +16,7 @@ use crate::inventory::sync::Sync;
 use crate::operations::Operations;
 use crate::ssh::{Dial, Pool};
 use crate::store::Store;
-use crate::terminal::Terminals;
+use crate::terminal::{Recordings, Terminals};
 use crate::threads::Latch;
 
 /// What the features stand on.
@@ -37,6 +37,7 @@ pub(super) struct Features {
     enrollment: Enrollment,
     pub(super) health: Arc<Health>,
     pub(super) terminals: Arc<Terminals>,
+    pub(super) recordings: Arc<Recordings>,
 }
 
 impl Features {
@@ -62,11 +63,27 @@ impl Features {
         let health = Arc::new(health);
         let told = Arc::clone(&health);
         sync.when_synced(move || told.synced());
-        let settings = settings::terminal(config);
-        let terminals = Terminals::new(store(), clock(), enrollment.clone(), settings);
+        let recordings = Recordings::start(settings::recordings(config), store(), clock())?;
+        let recordings = Arc::new(recordings);
+        let terminals = Terminals::new(
+            store(),
+            clock(),
+            enrollment.clone(),
+            Arc::clone(&recordings),
+            settings::terminal(config),
+        );
         terminals.recover()?;
         let terminals = Arc::new(terminals);
-        Ok(Features { auth, sync, catalogue, operations, enrollment, health, terminals })
+        Ok(Features {
+            auth,
+            sync,
+            catalogue,
+            operations,
+            enrollment,
+            health,
+            terminals,
+            recordings,
+        })
     }
 
     /// What answers requests.
@@ -95,6 +112,7 @@ impl Features {
             operations: self.operations,
             sync: self.sync,
             terminals: self.terminals,
+            recordings: self.recordings,
             sockets: settings::sockets(config),
             metrics: Metrics::new(ground.clock.now()),
             sources,

@@ -106,6 +106,16 @@ pub(super) fn health(config: &Config) -> health::Settings {
     }
 }
 
+pub(super) fn recordings(config: &Config) -> terminal::RecordingSettings {
+    terminal::RecordingSettings {
+        on: config.terminal.recording,
+        input: config.terminal.record_input,
+        directory: config.terminal.recordings_directory.clone(),
+        max_age: config.terminal.recordings_max_age,
+        max_size: config.terminal.recordings_max_size,
+    }
+}
+
 pub(super) fn terminal(config: &Config) -> terminal::Settings {
     terminal::Settings {
         max_workspaces: config.terminal.max_workspaces,

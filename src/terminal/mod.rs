@@ -28,12 +28,14 @@ mod id;
 mod layout;
 mod pane;
 mod record;
+mod recording;
 pub mod store;
 mod workspaces;
 
 pub use attachment::{Attachment, Told};
 pub use audience::Farewell;
 pub use layout::Layout;
+pub use recording::{Recorder, Recordings, Settings as RecordingSettings};
 pub use workspaces::{Assignment, PaneView, View};
 
 /// One of the four places of a workspace.
@@ -138,6 +140,7 @@ struct Tools {
     store: Arc<Store>,
     clock: Clock,
     enrollment: Enrollment,
+    recordings: Arc<Recordings>,
     settings: Settings,
 }
 
@@ -194,10 +197,11 @@ impl Terminals {
         store: Arc<Store>,
         clock: Clock,
         enrollment: Enrollment,
+        recordings: Arc<Recordings>,
         settings: Settings,
     ) -> Terminals {
         Terminals {
-            tools: Arc::new(Tools { store, clock, enrollment, settings }),
+            tools: Arc::new(Tools { store, clock, enrollment, recordings, settings }),
             desks: Mutex::default(),
             stopping: AtomicBool::new(false),
             next_browser: AtomicU64::new(1),

@@ -10,6 +10,8 @@ use crate::error::{Error, Noun, Result};
 use crate::inventory::{self, Machine};
 use crate::ssh::Size;
 
+pub mod recordings;
+
 /// A workspace, as it was made and as its panes are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Workspace {

@@ -32,12 +32,12 @@ fn what_nobody_sees_is_kept_up_to_a_limit() {
     let gate = lab.fleet.directory().join("gate");
     let done = lab.fleet.directory().join("done");
     let (at, end) = (gate.display(), done.display());
-    tab.types("A", &format!("stty -echo; until [ -e {at} ]; do sleep 0.01; done; "));
+    tab.types("A", &format!("stty -echo; echo wai''ts; until [ -e {at} ]; do sleep 0.01; done; "));
     tab.types(
         "A",
         &format!("printf '\\033[31m'; seq 1 100000; printf '\\033[1mend'; touch {end}\r"),
     );
-    wait_until(deadline(), "it waits", || !lab.fleet.sshd.running("sleep").is_empty());
+    tab.sees("A", "waits");
     drop(tab);
     wait_until(deadline(), "the browser is gone", || lab.view()["sockets"] == 0);
     fs::write(&gate, "").unwrap();
@@ -72,7 +72,7 @@ fn a_snapshot_asks_nothing() {
 #[test]
 fn a_shell_without_a_browser_ends_after_its_time() {
     let lab = Lab::with("terminal.detach_timeout = 1");
-    let before = lab.count();
+    let before = lab.before();
     let mut tab = lab.connected(&["A"]);
     tab.types("A", "echo seen-$((1+1))\r");
     tab.sees("A", "seen-2");
@@ -91,7 +91,7 @@ fn a_shell_without_a_browser_ends_after_its_time() {
 #[test]
 fn with_no_time_a_shell_ends_with_its_browser() {
     let lab = Lab::with("terminal.detach_timeout = 0");
-    let before = lab.count();
+    let before = lab.before();
     let tab = lab.connected(&["A", "B"]);
     drop(tab);
     let gone = Instant::now();

@@ -14,7 +14,7 @@ fn a_pane_that_is_disconnected_leaves_nothing() {
     tab.at_the_prompt("A");
     tab.disconnect("A");
     tab.becomes("A", "disconnected");
-    let before = lab.count();
+    let before = lab.before();
     tab.connect("A");
     tab.at_the_prompt("A");
     tab.types("A", "sleep 1000 & sleep 1000\r");
@@ -54,7 +54,7 @@ fn a_machine_that_vanishes_ends_its_pane() {
     let linkops = LinkOps::start(&fleet);
     let workspace = workspace(&linkops, &[("A", "vps-01")]);
     let lab = Lab { fleet, linkops, workspace };
-    let before = lab.count();
+    let before = lab.before();
     let mut tab = lab.connected(&["A"]);
     link.cut();
     tab.wait("it is told", |tab| tab.pane("A").status().starts_with("error: "));
@@ -70,7 +70,7 @@ fn a_machine_that_vanishes_ends_its_pane() {
 #[test]
 fn a_browser_that_is_cut_off_leaves_nothing() {
     let lab = Lab::with("terminal.detach_timeout = 0");
-    let before = lab.count();
+    let before = lab.before();
     for way in 0..3 {
         let mut tab = lab.connected(&["A"]);
         match way {
@@ -135,7 +135,7 @@ fn a_crash_leaves_no_open_row() {
 #[test]
 fn a_workspace_that_is_deleted_takes_everything_with_it() {
     let lab = Lab::new();
-    let before = lab.count();
+    let before = lab.before();
     let mut tab = lab.connected(&["A", "C"]);
     let path = format!("/api/terminal/workspaces/{}", lab.workspace);
     let bearer = format!("Bearer {}", lab.linkops.token());
@@ -177,7 +177,7 @@ fn dialling_can_be_given_up() {
     let workspace = workspace(&linkops, &[("A", "vps-01")]);
     let lab = Lab { fleet, linkops, workspace };
     link.stall();
-    let before = lab.count();
+    let before = lab.before();
     let mut tab = lab.open();
     tab.connect("A");
     tab.becomes("A", "connecting");

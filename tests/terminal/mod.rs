@@ -50,6 +50,18 @@ impl Lab {
         self.linkops.get(&path).expect(200)
     }
 
+    /// What is there when somebody has looked and gone again.
+    fn before(&self) -> Count {
+        drop(self.open());
+        wait_until(deadline(), "nobody looks", || self.view()["sockets"] == 0);
+        let mut now = self.count();
+        wait_until(deadline(), "no thread is left", || {
+            now = self.count();
+            now.threads.is_empty()
+        });
+        now
+    }
+
     fn count(&self) -> Count {
         let path = |name: &str| format!("/proc/{}/{name}", self.linkops.id());
         let entries = |name: &str| fs::read_dir(path(name)).unwrap().flatten();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::audience::Farewell;
-use super::super::{Desk, PaneName, Tools, record};
+use super::super::{Desk, PaneName, Recorder, Tools, record};
 use super::utf8::Characters;
 use super::{Pane, Why};
 use crate::audit::Actor;
@@ -84,9 +84,14 @@ impl Session {
             return Why::Failed("the database has failed".to_owned());
         }
         pane.connected();
-        let why = Relay::new(self, pane, shell).run();
+        let why = Relay::new(self, pane, shell, self.recorder(pane.size())).run();
         self.logged("not written down", record::disconnected(self, begun.elapsed(), &why));
         why
+    }
+
+    fn recorder(&self, size: Size) -> Option<Recorder> {
+        let (recordings, by) = (&self.tools.recordings, &self.actor.name);
+        recordings.record(&self.desk.id, self.pane, &self.target, by, size)
     }
 
     fn logged(&self, what: &str, result: Result<()>) {
@@ -102,6 +107,9 @@ struct Relay<'a> {
     pane: &'a Pane,
     shell: Box<dyn Shell>,
     characters: Characters,
+    recorder: Option<Recorder>,
+    /// What was typed, for the recording.
+    typed: Characters,
     /// Input or output was seen.
     active: Instant,
     begun: Instant,
@@ -110,10 +118,24 @@ struct Relay<'a> {
 }
 
 impl<'a> Relay<'a> {
-    fn new(session: &'a Session, pane: &'a Pane, shell: Box<dyn Shell>) -> Relay<'a> {
+    fn new(
+        session: &'a Session,
+        pane: &'a Pane,
+        shell: Box<dyn Shell>,
+        recorder: Option<Recorder>,
+    ) -> Relay<'a> {
         let now = Instant::now();
-        let characters = Characters::default();
-        Relay { session, pane, shell, characters, active: now, begun: now, other_size: None }
+        Relay {
+            session,
+            pane,
+            shell,
+            characters: Characters::default(),
+            recorder,
+            typed: Characters::default(),
+            active: now,
+            begun: now,
+            other_size: None,
+        }
     }
 
     /// Until the end; afterwards nothing is left of the shell.
@@ -123,7 +145,8 @@ impl<'a> Relay<'a> {
                 break why;
             }
         };
-        self.pane.show(self.characters.finish());
+        let rest = self.characters.finish();
+        self.show(rest);
         self.shell.close(Instant::now() + CLOSING);
         why
     }
@@ -138,7 +161,7 @@ impl<'a> Relay<'a> {
             Ok(ShellEvent::Output(data)) => {
                 self.active = Instant::now();
                 let text = self.characters.push(&data);
-                self.pane.show(&text);
+                self.show(&text);
                 None
             }
             Ok(ShellEvent::Woken | ShellEvent::Room) => self.obey(),
@@ -151,6 +174,11 @@ impl<'a> Relay<'a> {
         }
     }
 
+    fn show(&mut self, text: &str) {
+        self.recorder.iter_mut().for_each(|recorder| recorder.output(text));
+        self.pane.show(text);
+    }
+
     /// Does what browsers have ordered.
     fn obey(&mut self) -> Option<Why> {
         let orders = self.pane.orders();
@@ -160,10 +188,16 @@ impl<'a> Relay<'a> {
         if orders.typed {
             self.active = Instant::now();
         }
-        self.pane.feed(self.shell.as_mut(), |_| {});
+        let (recorder, typed) = (&mut self.recorder, &mut self.typed);
+        self.pane.feed(self.shell.as_mut(), |data| {
+            if let Some(recorder) = recorder {
+                recorder.input(&typed.push(data));
+            }
+        });
         if let Some(size) = orders.size {
             self.other_size = None;
             self.shell.resize(size);
+            self.recorder.iter_mut().for_each(|one| one.resize(size.cols(), size.rows()));
         } else if orders.redraw {
             self.shell.resize(other_size(self.pane.size()));
             self.other_size = Some(Instant::now() + OTHER_SIZE);
