@@ -21,4 +21,5 @@ mod secrets;
 mod ssh;
 mod support;
 mod systemd;
+mod terminal;
 mod tidy;

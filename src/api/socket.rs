@@ -102,11 +102,13 @@ impl Visit {
     fn turn(&mut self, socket: &mut Socket) -> Result<(), End> {
         self.attachment.rung();
         self.recheck()?;
-        let read = self.receive(socket)?;
+        // First, so that a browser knows how everything is before it is obeyed.
         let told = self.send(socket)?;
         self.farewell(socket, told)?;
+        let read = self.receive(socket)?;
         socket.keep_alive()?;
-        if read == Read::More || (told == Sent::More && !socket.is_sending()) {
+        let more = told == Sent::More || !self.answers.is_empty();
+        if read == Read::More || (more && !socket.is_sending()) {
             return Ok(());
         }
         let until = self.leaving.unwrap_or(self.checked + RECHECK).min(self.checked + RECHECK);
@@ -119,15 +121,22 @@ impl Visit {
             return Ok(());
         }
         self.checked = Instant::now();
-        let allowed =
-            self.auth.still(&self.caller).and_then(|caller| caller.require(Act::OpenTerminal));
-        match allowed {
-            // A database that is busy says nothing about the user.
-            Err(Error::TokenInvalid | Error::TokenExpired | Error::Forbidden { .. }) => {
+        match self.allowed() {
+            Err(Error::TokenInvalid | Error::TokenExpired) => {
                 Err(End::Close(1008, "sign in again"))
             }
+            Err(Error::Forbidden { .. } | Error::NotOwner { .. }) => {
+                Err(End::Close(1008, "you may not use this workspace any more"))
+            }
+            // A database that is busy says nothing about the user.
             _ => Ok(()),
         }
+    }
+
+    fn allowed(&self) -> Result<()> {
+        let caller = self.auth.still(&self.caller)?;
+        caller.require(Act::OpenTerminal)?;
+        self.attachment.check(&caller)
     }
 
     /// Takes what the browser says, as far as there is room for it.

@@ -8,6 +8,7 @@ use super::audience::Farewell;
 use super::pane::Why;
 use super::{Desk, PaneName, Terminals, record, store};
 use crate::audit::Actor;
+use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ssh::Size;
 use crate::threads::Bell;
@@ -116,6 +117,14 @@ impl Attachment {
             }
         }
         None
+    }
+
+    /// Whether this caller may be here.
+    ///
+    /// # Errors
+    /// Those of [`Terminals::usable`].
+    pub fn check(&self, caller: &Caller) -> Result<()> {
+        self.terminals.usable(&self.desk.id, caller).map(|_| ())
     }
 
     /// Whether the socket is to be closed.

@@ -250,7 +250,7 @@ impl Pane {
         if state.status == PaneStatus::Assigned {
             return None;
         }
-        if state.screen.alternate() && state.status == PaneStatus::Connected {
+        if state.screen.is_filled() && state.status == PaneStatus::Connected {
             state.redraw = true;
             self.bell.ring();
         }

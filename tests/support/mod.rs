@@ -19,6 +19,7 @@ pub mod repository;
 #[cfg(test)]
 pub mod schema;
 pub mod sshd;
+pub mod terminal;
 pub mod websocket;
 
 /// How long a test waits for what must come; never what it measures.

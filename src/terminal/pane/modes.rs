@@ -92,9 +92,12 @@ impl Modes {
         self.scanner.is_ground()
     }
 
-    /// Whether a full-screen program seems to run.
-    pub(super) fn alternate(&self) -> bool {
-        self.private.iter().any(|mode| ALTERNATE.contains(mode))
+    /// Whether a program seems to run that fills the screen: not all of them use the alternate
+    /// one, but those that do not want the keys or the cursor to be other than a shell does.
+    pub(super) fn fills_screen(&self) -> bool {
+        const OTHERS: [u16; 2] = [1, 25];
+        let is = |mode: &u16| ALTERNATE.contains(mode) || OTHERS.contains(mode);
+        self.keypad || self.private.iter().any(is)
     }
 
     fn obey(&mut self, sequence: &[u8]) {
@@ -320,9 +323,16 @@ mod tests {
 
     #[test]
     fn a_full_screen_program_is_seen() {
-        assert!(after("\x1b[?1049h").alternate());
-        assert!(after("\x1b[?1047h").alternate());
-        assert!(!after("\x1b[?1049h\x1b[?1049l").alternate());
+        for (text, fills) in [
+            ("\x1b[?1049h", true),
+            ("\x1b[?1047h", true),
+            ("\x1b[?1049h\x1b[?1049l", false),
+            ("\x1b[?1h\x1b=", true),
+            ("\x1b[?25l", true),
+            ("\x1b[?2004hprompt", false),
+        ] {
+            assert_eq!(after(text).fills_screen(), fills, "{text:?}");
+        }
     }
 
     /// Pieces of sequences and text.

@@ -42,13 +42,17 @@ pub(in super::super) struct Session {
 impl Session {
     /// The body of the thread.
     pub(in super::super) fn run(self, cancel: Arc<Latch>) {
-        let pane = self.desk.pane(self.pane);
+        let (pane, begun) = (self.desk.pane(self.pane), Instant::now());
         let why = guard("pane", || match self.open(pane, cancel) {
             Err(error) => self.not_opened(pane, &error),
             Ok(shell) => self.live(pane, shell),
         });
-        let broken = || Why::Failed("an internal error, see the log".to_owned());
-        pane.disconnected(&why.unwrap_or_else(broken));
+        let why = why.unwrap_or_else(|| {
+            let why = Why::Failed("an internal error, see the log".to_owned());
+            self.logged("not written down", record::disconnected(&self, begun.elapsed(), &why));
+            why
+        });
+        pane.disconnected(&why);
     }
 
     fn open(&self, pane: &Pane, cancel: Arc<Latch>) -> Result<Box<dyn Shell>> {

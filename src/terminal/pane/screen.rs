@@ -127,9 +127,9 @@ impl Screen {
         self.first_mark + self.marks.len() as u64
     }
 
-    /// Whether a full-screen program seems to run.
-    pub(super) fn alternate(&self) -> bool {
-        self.now.alternate()
+    /// Whether a program seems to run that fills the screen.
+    pub(super) fn is_filled(&self) -> bool {
+        self.now.fills_screen()
     }
 
     /// Bytes that the slowest browser has not taken.

@@ -88,7 +88,7 @@ fn the_next_shell_begins_with_a_clean_terminal() {
     screen.push("\x1b[?1049h\x1b[?25lvim");
     screen.begin_again();
     assert_eq!(screen.now.prelude(), "");
-    assert!(!screen.alternate());
+    assert!(!screen.is_filled());
 }
 
 #[test]
