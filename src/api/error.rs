@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::clock::{Clock, rfc3339};
-use crate::error::{Error, Noun, Unenrolled};
+use crate::error::{Error, Noun, Unenrolled, YamlProblem};
 use crate::http::{Request, Response};
 
 /// The status, the code and the details of a cause.
@@ -39,19 +39,7 @@ fn classify(error: &Error) -> (u16, &'static str, Value) {
             let details = json!({ "script": script, "flag": flag, "declared": declared });
             (400, "INVALID_FLAG", details)
         }
-        Error::Yaml(problems) => {
-            let first = problems.first();
-            let all: Vec<_> = problems
-                .iter()
-                .map(|one| json!({ "file": one.file, "line": one.line, "message": one.message }))
-                .collect();
-            let details = json!({
-                "file": first.map(|one| &one.file),
-                "line": first.and_then(|one| one.line),
-                "problems": all,
-            });
-            (400, "YAML_INVALID", details)
-        }
+        Error::Yaml(problems) => (400, "YAML_INVALID", yaml(problems)),
         Error::NotFound { noun, id } => (404, not_found(*noun), json!({ "id": id })),
         Error::RepositoryNotFound { url, .. } => {
             (404, "REPOSITORY_NOT_FOUND", json!({ "repository_url": url }))
@@ -85,6 +73,17 @@ fn not_found(noun: Noun) -> &'static str {
         Noun::Recording => "RECORDING_NOT_FOUND",
         Noun::Path | Noun::User => "NOT_FOUND",
     }
+}
+
+fn yaml(problems: &[YamlProblem]) -> Value {
+    let first = problems.first();
+    let one =
+        |one: &YamlProblem| json!({ "file": one.file, "line": one.line, "message": one.message });
+    json!({
+        "file": first.map(|one| &one.file),
+        "line": first.and_then(|one| one.line),
+        "problems": problems.iter().map(one).collect::<Vec<_>>(),
+    })
 }
 
 fn unenrolled(targets: &[Unenrolled]) -> Vec<Value> {
@@ -228,7 +227,7 @@ fn body(status: u16, code: &str, message: &str, details: &Value, request_id: &st
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{Field, YamlProblem};
+    use crate::error::Field;
 
     fn url() -> (String, String) {
         ("ssh://host/repository".to_owned(), "why".to_owned())

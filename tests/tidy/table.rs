@@ -39,7 +39,7 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("enrollment", &["clock", "error", "inventory", "ssh", "store", "threads"], &["log", "rusqlite"]),
     layer("health", &["clock", "enrollment", "error", "inventory", "store", "threads"], &["crossbeam_channel", "log", "rusqlite", "rustix"]),
     layer("operations", &["clock", "error", "inventory", "ssh", "store", "threads"], &["crossbeam_channel", "log", "rusqlite", "serde", "serde_json"]),
-    layer("terminal", &["audit", "auth", "clock", "enrollment", "error", "inventory", "ssh", "store", "threads"], &["getrandom", "log", "rusqlite", "serde_json"]),
+    layer("terminal", &["audit", "auth", "clock", "enrollment", "error", "inventory", "ssh", "store", "threads"], &["crossbeam_channel", "getrandom", "log", "rusqlite", "serde_json"]),
     // What brings them together.
     layer("api", &["audit", "auth", "clock", "enrollment", "error", "health", "http", "inventory", "operations", "ssh", "store", "terminal"], &["base64", "log", "serde", "serde_json"]),
     layer("server", &["api", "audit", "auth", "clock", "config", "enrollment", "error", "health", "http", "inventory", "logging", "operations", "ssh", "store", "systemd", "terminal", "threads"], &["log", "rustix", "signal_hook"]),
