@@ -11,7 +11,9 @@ mod detach;
 mod ends;
 mod flood;
 mod programs;
+mod recordings;
 mod typing;
+mod workspaces;
 
 /// LinkOps with machines and a workspace on them.
 struct Lab {
