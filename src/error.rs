@@ -104,6 +104,21 @@ pub enum Error {
     },
     /// What was sent is not signed with the secret of the webhook.
     Signature,
+    /// The thing belongs to somebody else.
+    NotOwner {
+        /// The user it belongs to.
+        owner: String,
+    },
+    /// There is no room for another workspace.
+    TooManyWorkspaces {
+        /// How many there can be.
+        most: usize,
+    },
+    /// A recording that still runs cannot be removed.
+    RecordingRuns {
+        /// The recording's id.
+        id: String,
+    },
     /// Targets of an operation are not enrolled.
     NotEnrolled(Vec<Unenrolled>),
     /// An operation without targets.
@@ -174,6 +189,15 @@ pub enum Error {
         /// What happened.
         message: String,
     },
+    /// The pane is connected and cannot be given another target.
+    PaneAssigned {
+        /// Its name.
+        pane: &'static str,
+    },
+    /// The call is made by opening a WebSocket.
+    Upgrade,
+    /// A page of this origin may not open a WebSocket.
+    Origin(String),
     /// LinkOps is stopping and takes no new work.
     ShuttingDown,
     /// Something that should not happen; the text is for the log only.
@@ -228,6 +252,8 @@ pub enum Noun {
     Operation,
     /// A terminal workspace.
     Workspace,
+    /// A recording of a terminal.
+    Recording,
     /// A user.
     User,
     /// An API token.
@@ -242,6 +268,7 @@ impl fmt::Display for Noun {
             Noun::Script => "script",
             Noun::Operation => "operation",
             Noun::Workspace => "workspace",
+            Noun::Recording => "recording",
             Noun::User => "user",
             Noun::Token => "API token",
         })
@@ -326,6 +353,15 @@ impl fmt::Display for Error {
             Error::Signature => f.write_str(
                 "the body is not signed with our secret\ngive the Git server the webhook_secret of secrets.ini",
             ),
+            Error::NotOwner { owner } => {
+                write!(f, "it belongs to {owner:?}\nmake one of your own, or ask its owner")
+            }
+            Error::TooManyWorkspaces { most } => {
+                write!(f, "there are {most} workspaces already\ndelete one that is not needed")
+            }
+            Error::RecordingRuns { id } => {
+                write!(f, "recording {id:?} still runs\ndisconnect its pane first")
+            }
             Error::NotEnrolled(targets) => not_enrolled(f, targets),
             Error::NoTargets { hint } => write!(f, "the operation has no targets\n{hint}"),
             Error::NotBash { script, reason } => {
@@ -359,6 +395,15 @@ impl fmt::Display for Error {
                 write!(f, "there is no usable repository {url:?}: {message}")
             }
             Error::Ssh { target, message } => write!(f, "{target}: {message}"),
+            Error::PaneAssigned { pane } => {
+                write!(f, "pane {pane} is connected\ndisconnect it before it gets another target")
+            }
+            Error::Upgrade => f.write_str("this call is made by opening a WebSocket, version 13"),
+            Error::Origin(origin) => write!(
+                f,
+                "pages of {origin:?} may not open a WebSocket here\n\
+                 add the origin to [api] cors_origins, or let the proxy pass the Host header on"
+            ),
             Error::ShuttingDown => f.write_str("the server is stopping\ntry again in a moment"),
             Error::Internal(text) => f.write_str(text),
         }

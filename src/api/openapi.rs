@@ -37,6 +37,8 @@ const FRAGMENTS: &[(&str, &str)] = &[
     ("scripts", include_str!("openapi/scripts.json")),
     ("operations", include_str!("openapi/operations.json")),
     ("tables", include_str!("openapi/tables.json")),
+    ("terminal", include_str!("openapi/terminal.json")),
+    ("recordings", include_str!("openapi/recordings.json")),
     ("git", include_str!("openapi/git.json")),
 ];
 
