@@ -88,6 +88,10 @@ pub(super) fn number(error: &ssh2::Error) -> i32 {
     }
 }
 
+fn whole_seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
+}
+
 /// Connects a socket, without an SSH session yet.
 ///
 /// # Errors
@@ -133,11 +137,12 @@ impl Session {
         keepalive: Duration,
     ) -> Result<Session, ssh2::Error> {
         let socket = Arc::new(socket);
+        let keepalive = keepalive.max(Duration::from_secs(1)); // libssh2 counts in whole seconds
         let mut ssh = ssh2::Session::new()?;
         ssh.set_tcp_stream(Arc::clone(&socket));
         ssh.set_blocking(false);
-        // No answer is wanted, as nobody reads it while the session is idle. Whole seconds.
-        ssh.set_keepalive(false, u32::try_from(keepalive.as_secs().max(1)).unwrap_or(u32::MAX));
+        // No answer is wanted, as nobody reads it while the session is idle.
+        ssh.set_keepalive(false, whole_seconds(keepalive));
         let next_keepalive = Instant::now() + keepalive;
         Ok(Session { ready: None, ssh, socket, tcp, keepalive, next_keepalive })
     }
@@ -185,19 +190,30 @@ impl Session {
     }
 
     /// Waits for something to read, or for room to send when `out` or libssh2 wants that. Keeps
-    /// the connection alive meanwhile.
+    /// the connection alive meanwhile, and ends it when the other side does not answer any more:
+    /// the next operation fails then. Neither a hanging server nor one that is lost behind a jump
+    /// host is noticed by the kernel.
     pub(super) fn wait(&mut self, out: bool, stop: Option<&Latch>, deadline: Instant) -> Woken {
         let mut events = PollFlags::IN;
         if out || self.is_sending() {
             events |= PollFlags::OUT;
         }
+        let mut silent = 0; // rounds
         loop {
             self.acknowledge();
             let woken = wait(&*self.socket, events, stop, deadline.min(self.next_keepalive));
             if woken != Woken::TimedOut || Instant::now() >= deadline {
                 return woken;
             }
-            self.keep_alive();
+            match silent {
+                0 => self.keep_alive(),
+                1 => self.ask(),
+                _ => {
+                    self.shut();
+                    return Woken::Ready;
+                }
+            }
+            silent += 1;
         }
     }
 
@@ -207,6 +223,14 @@ impl Session {
         if self.tcp {
             let _ = sockopt::set_tcp_quickack(&*self.socket, true);
         }
+    }
+
+    /// A keepalive that must be answered. libssh2 keeps the answer for ever, so this is only for
+    /// who has been silent.
+    fn ask(&mut self) {
+        self.ssh.set_keepalive(true, whole_seconds(self.keepalive));
+        self.keep_alive();
+        self.ssh.set_keepalive(false, whole_seconds(self.keepalive));
     }
 
     /// Sends a keepalive if one is due. A failure shows at the next operation.

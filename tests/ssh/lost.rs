@@ -1,13 +1,13 @@
 //! Connections that die: never success, and it is known whether something may have started.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use linkops::ssh::{Dial, Target};
 use linkops::ssh::{Event, Kind};
 
 use super::{Lab, read_until, run_on};
 use crate::support::network::Cuttable;
-use crate::support::sshd::patience;
+use crate::support::sshd::{Options, patience};
 use crate::support::wait_until;
 
 fn over(link: &Cuttable, lab: &Lab) -> Target {
@@ -28,6 +28,31 @@ fn a_cut_in_the_middle_of_output_is_a_loss() {
     assert_eq!(line.next(None, patience()).unwrap_err().kind, Kind::Lost, "and it stays lost");
     drop(line);
     assert_eq!(lab.pool.figures(), Default::default());
+}
+
+/// Not even a reset comes, and the kernel of the other side still takes what is sent: neither a
+/// command that was silent before nor one that was not is waited for.
+#[test]
+fn a_connection_that_falls_silent_is_a_loss() {
+    let lab = Lab::with(Options::default(), |settings| {
+        settings.keepalive = Duration::from_secs(1);
+    });
+    let link = Cuttable::start(lab.sshd.port());
+    for command in ["echo one; exec sleep 1000", "while echo one; do sleep 0.01; done"] {
+        let mut line = lab.pool.dial(&over(&link, &lab), &lab.stop).unwrap();
+        line.exec(command, b"", patience()).unwrap();
+        read_until(line.as_mut(), "one\n");
+        link.freeze();
+        let failure = loop {
+            match line.next(None, patience()) {
+                Ok(Event::Output { .. }) => {}
+                Ok(other) => panic!("{other:?}"),
+                Err(failure) => break failure,
+            }
+        };
+        assert_eq!(failure.kind, Kind::Lost, "{failure}");
+        assert!(failure.may_have_started());
+    }
 }
 
 #[test]
