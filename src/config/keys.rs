@@ -124,7 +124,7 @@ Ssh "ssh" {
     pool_idle: Duration = seconds(300, 0..=86_400);
     /// How often a machine that says nothing is asked whether it is there; after three times this
     /// its connection is given up.
-    keepalive_interval: Duration = seconds(30, 1..=3_600);
+    keepalive_interval: Duration = seconds(30, 2..=3_600);
 }}
 
 section! {

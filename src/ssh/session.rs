@@ -27,6 +27,10 @@ use crate::threads::Latch;
 /// unnoticed under a silent command: `Settings::keepalive` + 20 s.
 const USER_TIMEOUT: u32 = 20_000;
 
+/// The least that libssh2 takes for the time between keepalives, in seconds. It is always told this;
+/// when one is due is ours to say.
+const LEAST_KEEPALIVE: u32 = 2;
+
 /// Bytes of the kernel's buffer for sending. Linux calls a socket writable when a third of it is
 /// free, so a packet (at most 33 KiB) always fits whole.
 const SEND_BUFFER: usize = 128 * 1024;
@@ -88,10 +92,6 @@ pub(super) fn number(error: &ssh2::Error) -> i32 {
     }
 }
 
-fn whole_seconds(time: Duration) -> u32 {
-    u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
-}
-
 /// Connects a socket, without an SSH session yet.
 ///
 /// # Errors
@@ -137,12 +137,12 @@ impl Session {
         keepalive: Duration,
     ) -> Result<Session, ssh2::Error> {
         let socket = Arc::new(socket);
-        let keepalive = keepalive.max(Duration::from_secs(1)); // libssh2 counts in whole seconds
+        let keepalive = keepalive.max(Duration::from_secs(LEAST_KEEPALIVE.into()));
         let mut ssh = ssh2::Session::new()?;
         ssh.set_tcp_stream(Arc::clone(&socket));
         ssh.set_blocking(false);
         // No answer is wanted, as nobody reads it while the session is idle.
-        ssh.set_keepalive(false, whole_seconds(keepalive));
+        ssh.set_keepalive(false, LEAST_KEEPALIVE);
         let next_keepalive = Instant::now() + keepalive;
         Ok(Session { ready: None, ssh, socket, tcp, keepalive, next_keepalive })
     }
@@ -206,14 +206,16 @@ impl Session {
                 return woken;
             }
             match silent {
-                0 => self.keep_alive(),
-                1 => self.ask(),
+                0 => {
+                    self.keep_alive();
+                    silent = 1;
+                }
+                1 => silent += u32::from(self.ask()),
                 _ => {
                     self.shut();
                     return Woken::Ready;
                 }
             }
-            silent += 1;
         }
     }
 
@@ -226,22 +228,29 @@ impl Session {
     }
 
     /// A keepalive that must be answered. libssh2 keeps the answer for ever, so this is only for
-    /// who has been silent.
-    fn ask(&mut self) {
-        self.ssh.set_keepalive(true, whole_seconds(self.keepalive));
-        self.keep_alive();
-        self.ssh.set_keepalive(false, whole_seconds(self.keepalive));
+    /// who has been silent. Whether it is on its way.
+    fn ask(&mut self) -> bool {
+        self.ssh.set_keepalive(true, LEAST_KEEPALIVE);
+        let asked = self.send_keepalive();
+        self.ssh.set_keepalive(false, LEAST_KEEPALIVE);
+        asked
     }
 
     /// Sends a keepalive if one is due. A failure shows at the next operation.
     pub(super) fn keep_alive(&mut self) {
-        let now = Instant::now();
-        if now >= self.next_keepalive {
-            self.next_keepalive = now + self.keepalive;
-            if self.writable() && !self.is_sending() {
-                let _ = self.ssh.keepalive_send();
-            }
+        if Instant::now() >= self.next_keepalive {
+            self.send_keepalive();
         }
+    }
+
+    /// False when libssh2 has another idea of when one is due. What cannot be sent now, since the
+    /// other side takes nothing, is on its way.
+    fn send_keepalive(&mut self) -> bool {
+        self.next_keepalive = Instant::now() + self.keepalive;
+        if !self.writable() || self.is_sending() {
+            return true;
+        }
+        !matches!(self.ssh.keepalive_send(), Ok(next) if next != LEAST_KEEPALIVE)
     }
 
     /// When the next keepalive is due.

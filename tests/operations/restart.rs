@@ -347,7 +347,7 @@ fn silent_stage(much: usize) -> (Fleet, Cuttable, LinkOps) {
     fleet.script("much", &format!("echo begun; {wait}; yes 'a line' | head -c {much}; exit 7"));
     fleet.commit();
     let settings = "operations.output_buffer_size = 10000000\noperations.script_timeout = 100\n\
-                    ssh.keepalive_interval = 1\nssh.command_timeout = 5";
+                    ssh.keepalive_interval = 2\nssh.command_timeout = 5";
     let linkops = LinkOps::start_with(&fleet, settings);
     (fleet, proxy, linkops)
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use linkops::ssh::{Dial, Target};
-use linkops::ssh::{Event, Kind};
+use linkops::ssh::{Event, Failure, Kind, Line};
 
 use super::{Lab, read_until, run_on};
 use crate::support::network::Cuttable;
@@ -34,25 +34,39 @@ fn a_cut_in_the_middle_of_output_is_a_loss() {
 /// command that was silent before nor one that was not is waited for.
 #[test]
 fn a_connection_that_falls_silent_is_a_loss() {
-    let lab = Lab::with(Options::default(), |settings| {
-        settings.keepalive = Duration::from_secs(1);
-    });
+    let lab = Lab::with(Options::default(), |settings| settings.keepalive = Duration::ZERO);
     let link = Cuttable::start(lab.sshd.port());
-    for command in ["echo one; exec sleep 1000", "while echo one; do sleep 0.01; done"] {
-        let mut line = lab.pool.dial(&over(&link, &lab), &lab.stop).unwrap();
-        line.exec(command, b"", patience()).unwrap();
-        read_until(line.as_mut(), "one\n");
-        link.freeze();
-        let failure = loop {
-            match line.next(None, patience()) {
-                Ok(Event::Output { .. }) => {}
-                Ok(other) => panic!("{other:?}"),
-                Err(failure) => break failure,
-            }
-        };
+    let lines =
+        ["echo one; exec sleep 1000", "while echo one; do sleep 0.01; done"].map(|command| {
+            let mut line = lab.pool.dial(&over(&link, &lab), &lab.stop).unwrap();
+            line.exec(command, b"", patience()).unwrap();
+            read_until(line.as_mut(), "one\n");
+            line
+        });
+    link.freeze();
+    let waits = lines.map(|mut line| std::thread::spawn(move || loss(line.as_mut())));
+    for failure in waits.map(|wait| wait.join().unwrap()) {
         assert_eq!(failure.kind, Kind::Lost, "{failure}");
         assert!(failure.may_have_started());
     }
+}
+
+/// What ends a line on which only output comes.
+fn loss(line: &mut dyn Line) -> Failure {
+    loop {
+        match line.next(None, patience()) {
+            Ok(Event::Output { .. }) => {}
+            Ok(other) => panic!("{other:?}"),
+            Err(failure) => return failure,
+        }
+    }
+}
+
+/// Who answers may be silent for as long as he likes.
+#[test]
+fn a_silent_command_on_a_live_connection_is_no_loss() {
+    let lab = Lab::with(Options::default(), |settings| settings.keepalive = Duration::ZERO);
+    assert_eq!(lab.run("sleep 13; echo one").unwrap().stdout, b"one\n");
 }
 
 #[test]
@@ -74,13 +88,7 @@ fn a_cut_before_the_input_is_through_has_started_nothing() {
     line.exec("echo up; exec sleep 1000", &input, patience()).unwrap();
     read_until(line.as_mut(), "up\n");
     link.cut();
-    let failure = loop {
-        match line.next(None, patience()) {
-            Ok(Event::Output { .. }) => {}
-            Ok(other) => panic!("{other:?}"),
-            Err(failure) => break failure,
-        }
-    };
+    let failure = loss(line.as_mut());
     assert_eq!(failure.kind, Kind::Lost, "{failure}");
     assert!(!failure.may_have_started());
 }
