@@ -9,10 +9,12 @@ mod links;
 mod openapi;
 mod operations;
 mod queue;
+mod recordings;
 mod roles;
 mod run;
 mod scripts;
 mod server;
+mod terminal;
 mod tokens;
 
 use std::io::Write;
