@@ -194,6 +194,11 @@ impl Tab {
         self.closed.unwrap_or_default()
     }
 
+    /// What writes from another thread; no ping may come meanwhile.
+    pub fn writer(&mut self) -> Client {
+        self.client.writer()
+    }
+
     /// The connection, to do with it what no browser should.
     pub fn stream(&mut self) -> &mut TcpStream {
         self.client.stream()

@@ -114,6 +114,13 @@ impl Client {
         }
     }
 
+    /// Another one on the same connection, which only writes.
+    pub fn writer(&mut self) -> Client {
+        let stream = self.web.get_ref().try_clone().unwrap();
+        let config = WebSocketConfig::default().write_buffer_size(0);
+        Client { web: WebSocket::from_raw_socket(stream, Role::Client, Some(config)) }
+    }
+
     /// The connection, to do with it what no client should.
     pub fn stream(&mut self) -> &mut TcpStream {
         self.web.get_mut()

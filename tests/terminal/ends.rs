@@ -14,7 +14,8 @@ fn a_pane_that_is_disconnected_leaves_nothing() {
     tab.at_the_prompt("A");
     tab.disconnect("A");
     tab.becomes("A", "disconnected");
-    let before = lab.before();
+    wait_until(deadline(), "the thread has ended", || lab.count().threads.len() == 1);
+    let before = lab.count();
     tab.connect("A");
     tab.at_the_prompt("A");
     tab.types("A", "sleep 1000 & sleep 1000\r");
