@@ -99,7 +99,7 @@ fn made(world: &World) -> String {
         (json!({ "layout": "Single" }), "layout"),
         (json!({ "layout": "single", "max_panes": 2 }), "max_panes"),
         (json!({ "layout": "single", "max_panes": 0 }), "max_panes"),
-        (json!({ "layout": "single", "max_panes": -1 }), "body"),
+        (json!({ "layout": "single", "max_panes": -1 }), "max_panes"),
         (json!({ "layout": "single", "panes": 1 }), "panes"),
     ] {
         let error = failure(&world.make(&world.ann, body.clone()), 400, "VALIDATION_FAILED");
@@ -138,13 +138,13 @@ fn assigned(world: &World, id: &str) {
         assert!(error["details"]["fields"][field].is_string(), "{panes}: {error}");
     };
     wrong(json!([]), "panes");
-    wrong(json!([{ "pane": "C", "target": "vps-01" }]), "panes.0.pane");
-    wrong(json!([{ "pane": "E", "target": "vps-01" }]), "pane");
-    wrong(json!([{ "pane": "a", "target": "vps-01" }]), "pane");
-    wrong(json!([{ "pane": "A" }]), "target");
-    wrong(json!([{ "pane": "A", "target": "vps-01", "user": "root" }]), "user");
+    wrong(json!([{ "pane": "C", "target": "vps-01" }]), "panes[0].pane");
+    wrong(json!([{ "pane": "E", "target": "vps-01" }]), "panes[0].pane");
+    wrong(json!([{ "pane": "a", "target": "vps-01" }]), "panes[0].pane");
+    wrong(json!([{ "pane": "A" }]), "panes[0].target");
+    wrong(json!([{ "pane": "A", "target": "vps-01", "user": "root" }]), "panes[0].user");
     let twice = json!([{ "pane": "A", "target": "vps-01" }, { "pane": "A", "target": "vps-02" }]);
-    wrong(twice, "panes.1.pane");
+    wrong(twice, "panes[1].pane");
 
     let reply = world.assign(&world.ann, id, &[("A", "vps-02"), ("B", "vps-03")]);
     let error = failure(&reply, 403, "ENROLLMENT_REQUIRED");
