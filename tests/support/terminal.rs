@@ -194,6 +194,11 @@ impl Tab {
         self.closed.unwrap_or_default()
     }
 
+    /// The socket.
+    pub fn client(&mut self) -> &mut Client {
+        &mut self.client
+    }
+
     /// What writes from another thread; no ping may come meanwhile.
     pub fn writer(&mut self) -> Client {
         self.client.writer()

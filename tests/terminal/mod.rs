@@ -11,6 +11,7 @@ mod detach;
 mod ends;
 mod flood;
 mod programs;
+mod properties;
 mod recordings;
 mod typing;
 mod workspaces;
