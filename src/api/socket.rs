@@ -55,8 +55,8 @@ pub(super) fn open(
     caller: &Caller,
     id: &str,
 ) -> Result<Response> {
-    let accepted = websocket::accept(request, settings)?;
     terminals.usable(id, caller)?;
+    let accepted = websocket::accept(request, settings)?;
     let actor = Actor::user(&caller.username, request.client, &request.id);
     let attachment = terminals.attach(id, &actor)?;
     let visit = Visit {

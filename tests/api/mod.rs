@@ -10,11 +10,13 @@ mod links;
 mod openapi;
 mod operations;
 mod queue;
+mod recordings;
 mod retry;
 mod roles;
 mod run;
 mod scripts;
 mod server;
+mod terminal;
 mod tokens;
 mod waves;
 

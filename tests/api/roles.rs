@@ -8,6 +8,7 @@ use crate::support::linkops::LinkOps;
 
 const VIEWER: usize = 0;
 const OPERATOR: usize = 1;
+const ADMIN: usize = 2;
 const ROLES: [&str; 3] = ["viewer", "operator", "admin"];
 
 /// Method, path, body, and the least role. What comes of an allowed call does not matter here.
@@ -30,6 +31,16 @@ fn calls() -> Vec<(&'static str, &'static str, Option<Value>, usize)> {
         ("GET", "/api/operations/OP-1", None, VIEWER),
         ("GET", "/api/operations/OP-1/events", None, VIEWER),
         ("POST", "/api/operations/OP-1/stop", None, OPERATOR),
+        ("POST", "/api/terminal/workspaces", nothing(), OPERATOR),
+        ("GET", "/api/terminal/workspaces", None, VIEWER),
+        ("GET", "/api/terminal/workspaces/x", None, VIEWER),
+        ("DELETE", "/api/terminal/workspaces/x", None, OPERATOR),
+        ("PUT", "/api/terminal/workspaces/x/panes", nothing(), OPERATOR),
+        ("POST", "/api/terminal/workspaces/x/connect-all", None, OPERATOR),
+        ("GET", "/api/terminal/workspaces/x/ws", None, OPERATOR),
+        ("GET", "/api/recordings", None, VIEWER),
+        ("GET", "/api/recordings/x", None, VIEWER),
+        ("DELETE", "/api/recordings/x", None, ADMIN),
         ("GET", "/api/git/status", None, VIEWER),
         ("POST", "/api/git/sync", None, OPERATOR),
         ("POST", "/api/auth/logout", None, VIEWER), // last: it ends the token

@@ -97,10 +97,8 @@ pub(super) const ONLY: &[Only] = &[
 ];
 
 /// Functions over [`LONGEST_FUNCTION`] lines, each with its reason.
-pub(super) const LONG_FUNCTIONS: &[(&str, &str, &str)] = &[
-    ("src/error.rs", "fmt", "one text per cause, side by side so that they sound alike"),
-    ("src/api/error.rs", "classify", "one answer per cause, in one place"),
-];
+pub(super) const LONG_FUNCTIONS: &[(&str, &str, &str)] =
+    &[("src/error.rs", "fmt", "one text per cause, side by side so that they sound alike")];
 
 /// Calls that end the thread when they fail, each with its reason.
 pub(super) const UNWRAPS: &[(&str, &str)] =
