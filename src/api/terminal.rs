@@ -9,7 +9,7 @@ use serde_json::json;
 use super::json;
 use super::route::Call;
 use crate::audit::Actor;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::http::Response;
 use crate::terminal::{Assignment, PaneState, PaneStatus, PaneView, Terminals, View};
 
@@ -88,8 +88,7 @@ pub(super) fn one(terminals: &Terminals, id: &str) -> Result<Response> {
 /// `PUT /api/terminal/workspaces/{id}/panes`
 pub(super) fn assign(terminals: &Terminals, call: &Call<'_>) -> Result<Response> {
     let Assign { panes } = json::decode(call.request)?;
-    let wish = |one: Wish| Ok((one.pane.parse()?, one.target));
-    let wishes = panes.into_iter().map(wish).collect::<Result<Vec<Assignment>>>()?;
+    let wishes = panes.into_iter().enumerate().map(wish).collect::<Result<Vec<_>>>()?;
     terminals.assign(call.path("id")?, &wishes, call.caller()?, &actor(call)?)?;
     json::reply(200, &json!({ "success": true }))
 }
@@ -109,6 +108,14 @@ pub(super) fn delete(terminals: &Terminals, call: &Call<'_>) -> Result<Response>
     json::decode_nothing(call.request)?;
     terminals.delete(call.path("id")?, call.caller()?, &actor(call)?)?;
     Ok(Response::new(204))
+}
+
+fn wish((number, one): (usize, Wish)) -> Result<Assignment> {
+    let unknown = |_| {
+        let text = format!("{:?} is not A, B, C or D", one.pane);
+        Error::invalid(format!("panes[{number}].pane"), text)
+    };
+    Ok((one.pane.parse().map_err(unknown)?, one.target))
 }
 
 /// Who sent it, for the audit log.

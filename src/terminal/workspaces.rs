@@ -262,7 +262,7 @@ fn check(wishes: &[Assignment], max_panes: usize) -> Result<()> {
     }
     let known = layout::panes(max_panes);
     for (number, (pane, _)) in wishes.iter().enumerate() {
-        let name = || format!("panes.{number}.pane");
+        let name = || format!("panes[{number}].pane");
         if !known.contains(pane) {
             let has: Vec<_> = known.iter().map(|one| one.as_str()).collect();
             let text = format!("the workspace has no pane {pane}, only {}", has.join(", "));

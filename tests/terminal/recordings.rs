@@ -136,7 +136,7 @@ fn input_is_recorded_where_it_is_shown_and_passwords_are_not() {
     let lab = lab("terminal.record_input = on");
     let mut tab = lab.connected(&["A"]);
     tab.types("A", "read -s -p 'Password: ' secret; echo \" ${#secret} letters\"\r");
-    tab.sees("A", "\r\nPassword: ");
+    tab.sees("A", "\rPassword: "); // not where it was typed
     for letter in "hunter2".chars() {
         tab.types("A", &letter.to_string());
     }
@@ -144,7 +144,7 @@ fn input_is_recorded_where_it_is_shown_and_passwords_are_not() {
     tab.sees("A", "7 letters");
     tab.sees("A", "prompt-2-");
     tab.types("A", "echo shown-again\r");
-    tab.sees("A", "\r\nshown-again");
+    tab.sees("A", "\rshown-again");
     tab.disconnect("A");
     tab.becomes("A", "disconnected");
     let file = fs::read(path(&lab.linkops, &ended(&lab.linkops))).unwrap();
@@ -164,7 +164,12 @@ fn a_flood_is_recorded_or_marked_and_nothing_else() {
     let lab = lab("");
     let mut tab = lab.connected(&["A"]);
     tab.types("A", "seq 3000000; echo end-$((1+1))\r");
-    tab.sees("A", "end-2");
+    tab.wait("all of it", |tab| {
+        let text = &mut tab.pane("A").text;
+        let ended = text.contains("end-2");
+        text.drain(..text.len().saturating_sub(10)); // all of it is ASCII
+        ended
+    });
     tab.types("A", "exit\r");
     tab.becomes("A", "disconnected");
     let one = ended(&lab.linkops);

@@ -145,3 +145,59 @@ fn create(path: &Path) -> io::Result<BufWriter<File>> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     Ok(BufWriter::new(file))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Recordings, Settings};
+    use super::*;
+    use crate::clock::Clock;
+    use crate::ssh::Size;
+    use crate::store::Store;
+    use crate::terminal::PaneName;
+    use crate::terminal::store::recordings;
+
+    /// A kernel's own answer that nothing is left on the device.
+    #[test]
+    fn a_full_disk_ends_the_recording_and_says_so() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(&directory.path().join("a.db")).unwrap());
+        let settings = Settings {
+            on: true,
+            input: false,
+            directory: directory.path().join("recordings"),
+            max_age: Duration::ZERO,
+            max_size: 0,
+        };
+        let recordings = Recordings::start(settings, Arc::clone(&store), Clock::fixed(5_000));
+        let recordings = recordings.unwrap();
+        // The thread has ended; its work is done here.
+        recordings.stop(Instant::now() + Duration::from_secs(60));
+        let (jobs, told) = crossbeam_channel::unbounded();
+        let mut writer = Writer::new(Arc::clone(&recordings.shared), told);
+        let recordings = Recordings { jobs, ..recordings };
+        let size = Size::USUAL;
+        let mut recorder = recordings.record("WS-1", PaneName::A, "vps-01", "ann", size).unwrap();
+        let Some(Job::Begin(tape, header)) = writer.next() else { panic!("it begins") };
+        writer.begin(Arc::clone(&tape), &header);
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let one = writer.open.get_mut(&tape.id).unwrap();
+        one.file.flush().unwrap();
+        one.file = BufWriter::new(full);
+        recorder.output("what nobody will see");
+        let Some(Job::Line(_, line)) = writer.next() else { panic!("it goes on") };
+        writer.write(&tape, &line);
+        writer.flush();
+        assert!(tape.is_broken() && writer.open.is_empty());
+        let one = store.read(|db| recordings::one(db, &tape.id)).unwrap();
+        assert_eq!((one.ended_at, one.bytes), (Some(5_000), header.len() as u64));
+        let error = one.error.unwrap();
+        assert!(error.starts_with("cannot write: No space left"), "{error}");
+        assert_eq!(std::fs::read_to_string(&tape.path).unwrap(), header);
+        // The session goes on, and its end changes nothing.
+        recorder.output("more");
+        drop(recorder);
+        let Some(Job::End(tape)) = writer.next() else { panic!("nothing more is written") };
+        writer.end(&tape);
+        assert_eq!(store.read(|db| recordings::one(db, &tape.id)).unwrap().error, Some(error));
+    }
+}
