@@ -77,6 +77,10 @@ impl World {
     fn verify(&self, id: &str) -> Checked {
         let checked = self.enrollment.verify(id, &Actor::linkops()).unwrap();
         let stored = self.store.read(|db| store::machine(db, id)).unwrap().enrollment;
+        let sql = "SELECT count(*) FROM audit_log";
+        let entries: i64 =
+            self.store.read(|db| Ok(db.query_row(sql, [], |row| row.get::<_, i64>(0))?)).unwrap();
+        assert_eq!(entries, 0, "what LinkOps does by itself is no act of anybody");
         assert_eq!(stored.enrolled, checked.enrolled);
         assert_eq!((stored.found, stored.error), (checked.client_id_found, checked.error.clone()));
         checked
