@@ -13,21 +13,26 @@ mod auth;
 mod error;
 mod events;
 mod git;
+mod groups;
 mod json;
 mod limits;
 mod links;
+mod metrics;
 mod openapi;
 mod operations;
 mod route;
+mod runs;
 mod scripts;
 mod status;
 mod tokens;
 mod users;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 pub use error::wording;
 pub use limits::{Limits, Rates};
+pub use metrics::{Metrics, Sources};
 pub use openapi::Document;
 
 use route::Access::{self, May, Open, Ticket};
@@ -67,6 +72,12 @@ pub struct Api {
     pub limits: Limits,
     /// How many refusals the audit log is told of.
     pub refusals: Refusals,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Whose figures are shown beside that.
+    pub sources: Sources,
+    /// Whether figures are only for those who may read everything else.
+    pub metrics_auth: bool,
     /// What is said of all this.
     pub document: Document,
 }
@@ -75,6 +86,9 @@ pub struct Api {
 #[rustfmt::skip]
 static ROUTES: &[Route] = &[
     row(Get, "/health", Open, "getLiveness", |_, _| status::alive()),
+    row(Get, "/metrics", Open, "getMetrics", |api, call| api.figures(call.request)),
+    row(Get, "/api/health", May(ReadServer), "getHealth", |api, call| status::components(&api.sources.vitals, call.request)),
+    row(Get, "/api/health/links", May(ReadInventory), "listLinkHealth", |api, call| links::histories(&api.store, call.request)),
     row(Post, "/api/auth/login", Open, "login", |api, call| auth::login(&api.auth, &api.limits, call)).audited("auth.login"),
     row(Get, "/api/auth/me", May(UseOwnAccount), "getOwnAccount", |_, call| auth::me(call.caller()?)),
     row(Post, "/api/auth/refresh", May(ManageOwnAccess), "refreshToken", |api, call| auth::refresh(&api.auth, call.request, call.caller()?)),
@@ -91,15 +105,18 @@ static ROUTES: &[Route] = &[
     row(Get, "/api/audit/verify", May(ReadAudit), "verifyAuditLog", |api, _| audit::verify(&api.store)),
     row(Get, "/api/links", May(ReadInventory), "listLinks", |api, call| links::list(&api.store, call.request)),
     row(Get, "/api/links/{id}", May(ReadInventory), "getLink", |api, call| links::one(&api.store, call.path("id")?)),
+    row(Get, "/api/links/{id}/health", May(ReadInventory), "getLinkHealth", |api, call| links::history(&api.store, call.request, call.path("id")?)),
     row(Post, "/api/links/verify", May(Verify), "verifyLinks", |api, call| links::verify_many(&api.store, &api.enrollment, call)).audited("link.verify"),
     row(Post, "/api/links/{id}/verify", May(Verify), "verifyLink", |api, call| links::verify(&api.enrollment, call)).audited("link.verify"),
     row(Get, "/api/scripts", May(ReadInventory), "listScripts", |api, _| scripts::list(&api.store)),
     row(Get, "/api/scripts/{id}", May(ReadInventory), "getScript", |api, call| scripts::one(&api.store, &api.catalogue, call.path("id")?)),
-    row(Post, "/api/operations/run", May(Run), "runOperation", |api, call| operations::run(&api.operations, call.request, &call.actor)).audited("operation.run"),
+    row(Post, "/api/operations/run", May(Run), "runOperation", |api, call| runs::run(&api.operations, call.request, &call.actor)).audited("operation.run"),
     row(Get, "/api/operations", May(ReadOperations), "listOperations", |api, call| operations::list(&api.operations, call.request)),
     row(Get, "/api/operations/{id}", May(ReadOperations), "getOperation", |api, call| operations::one(&api.operations, call.path("id")?)),
     row(Get, "/api/operations/{id}/events", Ticket(ReadOperations), "streamOperationEvents", |api, call| events::stream(&api.operations, call.request, call.path("id")?)),
     row(Post, "/api/operations/{id}/stop", May(Stop), "stopOperation", |api, call| operations::stop(&api.operations, call.request, &call.actor, call.path("id")?)).audited("operation.stop"),
+    row(Post, "/api/operations/{id}/retry", May(Run), "retryOperation", |api, call| runs::retry(&api.operations, call.request, &call.actor, call.path("id")?)).audited("operation.retry"),
+    row(Get, "/api/operations/{id}/groups", May(ReadOperations), "groupOperation", |api, call| groups::show(&api.operations, call.request, call.path("id")?)),
     row(Get, "/api/git/status", May(ReadSync), "getSyncStatus", |api, _| git::status(&api.sync)),
     row(Post, "/api/git/sync", May(Act::Sync), "sync", |api, call| git::sync(&api.sync, call.request, &call.actor)).audited("sync.run"),
     row(Post, "/api/git/webhook", Open, "receivePush", |api, call| git::webhook(&api.sync, &api.limits, call)).audited("sync.webhook"),
@@ -109,13 +126,18 @@ static ROUTES: &[Route] = &[
 impl Api {
     /// Answers a request. Every failure has the structured body of section 4 (R12.5, P36).
     pub fn handle(&self, request: &Request) -> Response {
-        self.answer(request).unwrap_or_else(|error| error::reply(&error, request))
+        let begun = Instant::now();
+        let route = route::find(ROUTES, &request.method, request.segments());
+        let answer = match route {
+            Some(route) => self.answer(route, request),
+            None => self.no_route(request),
+        };
+        let response = answer.unwrap_or_else(|error| error::reply(&error, request));
+        self.metrics.count(route, response.status(), begun.elapsed());
+        response
     }
 
-    fn answer(&self, request: &Request) -> Result<Response> {
-        let Some(route) = route::find(ROUTES, &request.method, request.segments()) else {
-            return self.no_route(request);
-        };
+    fn answer(&self, route: &'static Route, request: &Request) -> Result<Response> {
         let caller = self.caller(route.access, request)?;
         let actor = match &caller {
             Some(caller) => Actor::user(&caller.username, request.client, &request.id),
@@ -167,6 +189,15 @@ impl Api {
         if let Err(error) = note(&self.store, now, &call.actor, &entry) {
             log::error!(request = call.request.id.as_str(); "not in the audit log: {}", error.chain());
         }
+    }
+
+    /// Scrapers of figures often have no token; whether they need one is configured.
+    fn figures(&self, request: &Request) -> Result<Response> {
+        if self.metrics_auth {
+            let found = self.auth.authenticate(bearer(request));
+            self.counted(found, request)?.require(ReadServer)?;
+        }
+        metrics::show(&self.metrics, &self.sources)
     }
 
     /// Strangers are not told which calls there are.

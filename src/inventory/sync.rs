@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
@@ -114,6 +114,7 @@ pub struct Sync {
     pub(super) refusals: Refusals,
     stop: Arc<Latch>,
     state: Mutex<State>,
+    told: OnceLock<Box<dyn Fn() + Send + std::marker::Sync>>,
 }
 
 #[derive(Default)]
@@ -146,7 +147,21 @@ impl Sync {
             settings.local_path = path;
         }
         let refusals = Refusals::default();
-        Sync { settings, store, clock, refusals, stop, state: Mutex::default() }
+        Sync {
+            settings,
+            store,
+            clock,
+            refusals,
+            stop,
+            state: Mutex::default(),
+            told: OnceLock::new(),
+        }
+    }
+
+    /// Calls `tell` after each sync that worked; only the first call counts. It
+    /// must not wait.
+    pub fn when_synced(&self, tell: impl Fn() + Send + std::marker::Sync + 'static) {
+        let _ = self.told.set(Box::new(tell));
     }
 
     /// Starts the thread `git-sync`: it syncs at once and then at each interval and each push that
@@ -322,6 +337,9 @@ impl Sync {
             }
             Ok((changes, store::commit_before(tx, &commit)?))
         })?;
+        if let Some(tell) = self.told.get() {
+            tell();
+        }
         self.tidy(&[Some(commit.clone()), previous]);
         let warnings =
             warnings(&trees(&self.settings.local_path).join(&commit), &inventory.scripts);

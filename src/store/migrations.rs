@@ -11,7 +11,9 @@ use crate::error::{Error, Result};
 const STEPS: &[&str] = &[
     include_str!("../../sql/0001_core.sql"),
     include_str!("../../sql/0002_audit.sql"),
+    include_str!("../../sql/0004_health.sql"),
     include_str!("../../sql/0005_tokens.sql"),
+    include_str!("../../sql/0006_waves.sql"),
 ];
 
 const LATEST: u32 = STEPS.len() as u32;
