@@ -65,12 +65,12 @@ fn bad_input(linkops: &LinkOps, otto: &str) {
     for (body, name) in [
         (json!({}), "name"),
         (json!({ "name": "" }), "name"),
-        (json!({ "name": 7 }), "body"),
+        (json!({ "name": 7 }), "name"),
         (json!({ "name": "x".repeat(65) }), "name"),
         (json!({ "name": "x", "expires_in_days": 0 }), "expires_in_days"),
         (json!({ "name": "x", "expires_in_days": 3_651 }), "expires_in_days"),
-        (json!({ "name": "x", "expires_in_days": "7" }), "body"),
-        (json!({ "name": "x", "role": "boss" }), "body"),
+        (json!({ "name": "x", "expires_in_days": "7" }), "expires_in_days"),
+        (json!({ "name": "x", "role": "boss" }), "role"),
         (json!({ "name": "x", "username": "vera" }), "username"),
     ] {
         let reply = call(linkops, otto, "POST", "/api/tokens", Some(&body));
