@@ -172,17 +172,17 @@ mod tests {
         word: Word,
     }
 
-    #[derive(Debug, Default, Deserialize)]
-    enum Word {
-        #[default]
-        One,
-    }
-
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
     #[expect(dead_code, reason = "only its presence matters here")]
     struct Inner {
         on: bool,
+    }
+
+    #[derive(Debug, Default, Deserialize)]
+    enum Word {
+        #[default]
+        One,
     }
 
     fn fault(content_type: &str, body: &str) -> Error {

@@ -68,16 +68,16 @@ pub struct Api {
     pub operations: Arc<Operations>,
     /// The repository.
     pub sync: Arc<Sync>,
-    /// How often they may call.
-    pub limits: Limits,
-    /// How many refusals the audit log is told of.
-    pub refusals: Refusals,
     /// What is counted.
     pub metrics: Metrics,
     /// Whose figures are shown beside that.
     pub sources: Sources,
     /// Whether figures are only for those who may read everything else.
     pub metrics_auth: bool,
+    /// How often they may call.
+    pub limits: Limits,
+    /// How many refusals the audit log is told of.
+    pub refusals: Refusals,
     /// What is said of all this.
     pub document: Document,
 }

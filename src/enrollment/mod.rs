@@ -93,8 +93,7 @@ impl Enrollment {
         let found = self.inspect(id, &self.stop)?;
         self.store.write(|tx| {
             store::record_verified(tx, &found)?;
-            let checked = &found.checked;
-            audit::store::record(tx, checked.verified_at, actor, &entry(id, checked))
+            audit::store::record(tx, found.checked.verified_at, actor, &entry(id, &found.checked))
         })?;
         Ok(found.checked)
     }

@@ -146,16 +146,8 @@ impl Sync {
         if let Ok(path) = std::path::absolute(&settings.local_path) {
             settings.local_path = path;
         }
-        let refusals = Refusals::default();
-        Sync {
-            settings,
-            store,
-            clock,
-            refusals,
-            stop,
-            state: Mutex::default(),
-            told: OnceLock::new(),
-        }
+        let (refusals, state, told) = (Refusals::default(), Mutex::default(), OnceLock::new());
+        Sync { settings, store, clock, refusals, stop, state, told }
     }
 
     /// Calls `tell` after each sync that worked; only the first call counts. It

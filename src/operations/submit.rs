@@ -104,14 +104,11 @@ fn started<'a>(operation: &Operation, id: &'a str) -> Entry<'a> {
         "targets": operation.targets.len(),
         "commit": operation.commit_hash,
     });
-    let action = match operation.retry_of {
-        None => "operation.run",
-        Some(first) => {
-            detail["retry_of"] = first.to_string().into();
-            "operation.retry"
-        }
+    let Some(first) = operation.retry_of else {
+        return Entry::done("operation.run", id).with(detail);
     };
-    Entry::done(action, id).with(detail)
+    detail["retry_of"] = first.to_string().into();
+    Entry::done("operation.retry", id).with(detail)
 }
 
 /// What can be seen without looking anything up; all problems at once.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::api;
+use crate::api::{self, Rates};
 use crate::auth;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -30,9 +30,8 @@ pub(super) fn auth(config: &Config) -> auth::Settings {
     }
 }
 
-/// How often callers may call.
-pub(super) fn rates(config: &Config) -> api::Rates {
-    api::Rates { calls: config.api.rate_limit, logins: config.api.login_rate_limit }
+pub(super) fn rates(config: &Config) -> Rates {
+    Rates { calls: config.api.rate_limit, logins: config.api.login_rate_limit }
 }
 
 pub(super) fn http(config: &Config) -> Result<http::Settings> {

@@ -79,9 +79,9 @@ impl Codes {
             let text = format!("{} lists {name}, which errors.json does not leave to it", route.id);
             return Err(fault(&text));
         }
+        let lists = |name: &str| listed.iter().any(|one| one == name);
         let more =
             route.access.act().is_some_and(|act| act.needs() > Role::Viewer || act.needs_login());
-        let lists = |name: &str| listed.iter().any(|one| one == name);
         let applies = |name: &str, when: When| match when {
             When::Listed => lists(name),
             When::Always => true,

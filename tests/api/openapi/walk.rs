@@ -169,6 +169,10 @@ impl World {
                 let id = self.linkops.run(&["wait"], &self.fleet.ids(), Value::Null);
                 ask = ask.with("path", "id", &id);
             }
+            "retryOperation" => {
+                let failed = self.linkops.run_to_end(&["fail"], &self.fleet.ids(), Value::Null);
+                ask = ask.with("path", "id", failed["id"].as_str().unwrap());
+            }
             "createUser" => self.bob(&["DELETE"]),
             "changeUser" | "deleteUser" => self.bob(&["DELETE", "POST"]),
             "deleteToken" => {
@@ -177,10 +181,6 @@ impl World {
                 let made =
                     super::super::call(&self.linkops, token, "POST", "/api/tokens", Some(&new));
                 ask = ask.with("path", "id", made.expect(201)["id"].as_str().unwrap());
-            }
-            "retryOperation" => {
-                let failed = self.linkops.run_to_end(&["fail"], &self.fleet.ids(), Value::Null);
-                ask = ask.with("path", "id", failed["id"].as_str().unwrap());
             }
             _ => {}
         }
