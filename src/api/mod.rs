@@ -217,7 +217,8 @@ impl Api {
     /// Scrapers of figures often have no token; whether they need one is configured.
     fn figures(&self, request: &Request) -> Result<Response> {
         if self.metrics_auth {
-            self.auth.authenticate(bearer(request))?.require(ReadServer)?;
+            let found = self.auth.authenticate(bearer(request));
+            self.counted(found, request)?.require(ReadServer)?;
         }
         metrics::show(&self.metrics, &self.sources)
     }
