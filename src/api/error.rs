@@ -22,6 +22,10 @@ fn classify(error: &Error) -> (u16, &'static str, Value) {
             (429, "TOO_MANY_WORKSPACES", json!({ "max_workspaces": most }))
         }
         Error::RecordingRuns { id } => (409, "RECORDING_RUNNING", json!({ "id": id })),
+        Error::SignIn => (403, "FORBIDDEN", nothing()),
+        Error::Signature => (401, "SIGNATURE_INVALID", nothing()),
+        Error::UserExists { name } => (409, "USER_EXISTS", json!({ "username": name })),
+        Error::LastAdmin { name } => (409, "LAST_ADMIN", json!({ "username": name })),
         Error::NotEnrolled(targets) => {
             (403, "ENROLLMENT_REQUIRED", json!({ "targets": unenrolled(targets) }))
         }
@@ -65,6 +69,11 @@ fn classify(error: &Error) -> (u16, &'static str, Value) {
     }
 }
 
+/// The code of a cause.
+pub(super) fn code(error: &Error) -> &'static str {
+    classify(error).1
+}
+
 fn not_found(noun: Noun) -> &'static str {
     match noun {
         Noun::Link => "LINK_NOT_FOUND",
@@ -72,7 +81,9 @@ fn not_found(noun: Noun) -> &'static str {
         Noun::Operation => "OPERATION_NOT_FOUND",
         Noun::Workspace => "WORKSPACE_NOT_FOUND",
         Noun::Recording => "RECORDING_NOT_FOUND",
-        Noun::Path | Noun::User => "NOT_FOUND",
+        Noun::User => "USER_NOT_FOUND",
+        Noun::Token => "TOKEN_NOT_FOUND",
+        Noun::Path => "NOT_FOUND",
     }
 }
 
@@ -247,6 +258,12 @@ mod tests {
             (Error::TokenInvalid, 401, "TOKEN_INVALID"),
             (Error::Locked { until: 0 }, 403, "ACCOUNT_LOCKED"),
             (Error::Forbidden { needs: "admin" }, 403, "FORBIDDEN"),
+            (Error::SignIn, 403, "FORBIDDEN"),
+            (Error::Signature, 401, "SIGNATURE_INVALID"),
+            (Error::UserExists { name: text() }, 409, "USER_EXISTS"),
+            (Error::LastAdmin { name: text() }, 409, "LAST_ADMIN"),
+            (not_found(Noun::User), 404, "USER_NOT_FOUND"),
+            (not_found(Noun::Token), 404, "TOKEN_NOT_FOUND"),
             (Error::NotEnrolled(Vec::new()), 403, "ENROLLMENT_REQUIRED"),
             (Error::invalid("a", "b"), 400, "VALIDATION_FAILED"),
             (Error::Json { message: text() }, 400, "INVALID_JSON"),
