@@ -166,12 +166,13 @@ impl Bell {
         rustix::io::read(&self.counter, &mut [0; 8]).is_ok()
     }
 
-    /// Waits until it rings, at most until the deadline; takes the ring and says whether there
+    /// Waits for the bell or the latch, at most for `time`; takes the ring and says whether there
     /// was one.
-    pub fn wait(&self, deadline: Instant) -> bool {
+    pub fn wait(&self, stop: &Latch, time: Duration) -> bool {
+        let deadline = Instant::now() + time;
         while !self.take() {
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if stop.is_set() || left.is_zero() {
                 return false;
             }
             let _ = poll_readable(&[self.as_fd()], left);
@@ -268,30 +269,36 @@ mod tests {
 
     #[test]
     fn a_bell_wakes_once_for_all_rings_so_far_and_can_ring_again() {
-        let bell = Bell::new().unwrap();
-        assert!(!bell.take() && !bell.wait(Instant::now()));
+        let (bell, stop) = (Bell::new().unwrap(), Latch::new().unwrap());
+        let minute = Duration::from_secs(60);
+        assert!(!bell.take() && !bell.wait(&stop, Duration::ZERO));
         (0..3).for_each(|_| bell.ring());
         assert!(bell.take());
         assert!(!bell.take());
         bell.ring();
-        assert!(bell.wait(Instant::now()));
+        assert!(bell.wait(&stop, Duration::ZERO));
+        stop.set();
+        assert!(!bell.wait(&stop, minute), "nobody waits for it any more");
+        bell.ring();
+        assert!(bell.wait(&stop, minute));
     }
 
     #[test]
     fn no_ring_is_lost_on_who_comes_late_or_waits_already() {
         let (ping, pong) = (Arc::new(Bell::new().unwrap()), Arc::new(Bell::new().unwrap()));
         let (heard, answer) = (Arc::clone(&ping), Arc::clone(&pong));
-        let far = Instant::now() + Duration::from_secs(60);
+        let (minute, never) = (Duration::from_secs(60), Arc::new(Latch::new().unwrap()));
+        let stop = Arc::clone(&never);
         let handle = spawn("answerer", move || {
             for _ in 0..1000 {
-                assert!(heard.wait(far));
+                assert!(heard.wait(&stop, minute));
                 answer.ring();
             }
         })
         .unwrap();
         for _ in 0..1000 {
             ping.ring();
-            assert!(pong.wait(far));
+            assert!(pong.wait(&never, minute));
         }
         handle.join();
     }

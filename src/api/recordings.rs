@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use super::json;
 use super::route::Call;
-use crate::audit::Actor;
 use crate::error::{Error, Result};
 use crate::http::Response;
 use crate::terminal::Recordings;
@@ -44,7 +43,7 @@ pub(super) fn list(recordings: &Recordings) -> Result<Response> {
 /// `GET /api/recordings/{id}`
 pub(super) fn one(recordings: &Recordings, call: &Call<'_>) -> Result<Response> {
     let id = call.path("id")?;
-    let (file, size) = recordings.open(id, &actor(call)?)?;
+    let (file, size) = recordings.open(id, &call.actor)?;
     let mut file = file.take(size);
     let response = if size <= AT_ONCE {
         let mut bytes = Vec::new();
@@ -69,14 +68,8 @@ pub(super) fn one(recordings: &Recordings, call: &Call<'_>) -> Result<Response> 
 /// `DELETE /api/recordings/{id}`
 pub(super) fn delete(recordings: &Recordings, call: &Call<'_>) -> Result<Response> {
     json::decode_nothing(call.request)?;
-    recordings.delete(call.path("id")?, &actor(call)?)?;
+    recordings.delete(call.path("id")?, &call.actor)?;
     Ok(Response::new(204))
-}
-
-/// Who sent it, for the audit log.
-fn actor(call: &Call<'_>) -> Result<Actor> {
-    let request = call.request;
-    Ok(Actor::user(&call.caller()?.username, request.client, &request.id))
 }
 
 fn shape(one: &Recording) -> Shape<'_> {

@@ -8,7 +8,6 @@ use serde_json::json;
 
 use super::json;
 use super::route::Call;
-use crate::audit::Actor;
 use crate::error::{Error, Result};
 use crate::http::Response;
 use crate::terminal::{Assignment, PaneState, PaneStatus, PaneView, Terminals, View};
@@ -70,7 +69,7 @@ struct Connected {
 /// `POST /api/terminal/workspaces`
 pub(super) fn create(terminals: &Terminals, call: &Call<'_>) -> Result<Response> {
     let Create { layout, max_panes } = json::decode(call.request)?;
-    let id = terminals.create(layout.parse()?, max_panes, &actor(call)?)?;
+    let id = terminals.create(layout.parse()?, max_panes, &call.actor)?;
     let place = format!("/api/terminal/workspaces/{id}");
     Ok(json::reply(201, &json!({ "workspace_id": id }))?.header("Location", place))
 }
@@ -89,14 +88,14 @@ pub(super) fn one(terminals: &Terminals, id: &str) -> Result<Response> {
 pub(super) fn assign(terminals: &Terminals, call: &Call<'_>) -> Result<Response> {
     let Assign { panes } = json::decode(call.request)?;
     let wishes = panes.into_iter().enumerate().map(wish).collect::<Result<Vec<_>>>()?;
-    terminals.assign(call.path("id")?, &wishes, call.caller()?, &actor(call)?)?;
+    terminals.assign(call.path("id")?, &wishes, call.caller()?, &call.actor)?;
     json::reply(200, &json!({ "success": true }))
 }
 
 /// `POST /api/terminal/workspaces/{id}/connect-all`
 pub(super) fn connect_all(terminals: &Terminals, call: &Call<'_>) -> Result<Response> {
     json::decode_nothing(call.request)?;
-    let states = terminals.connect_assigned(call.path("id")?, call.caller()?, &actor(call)?)?;
+    let states = terminals.connect_assigned(call.path("id")?, call.caller()?, &call.actor)?;
     let success = states.values().all(|state| state.status == PaneStatus::Connected);
     let panes: BTreeMap<_, _> =
         states.iter().map(|(pane, state)| (pane.as_str(), connected(state))).collect();
@@ -106,7 +105,7 @@ pub(super) fn connect_all(terminals: &Terminals, call: &Call<'_>) -> Result<Resp
 /// `DELETE /api/terminal/workspaces/{id}`
 pub(super) fn delete(terminals: &Terminals, call: &Call<'_>) -> Result<Response> {
     json::decode_nothing(call.request)?;
-    terminals.delete(call.path("id")?, call.caller()?, &actor(call)?)?;
+    terminals.delete(call.path("id")?, call.caller()?, &call.actor)?;
     Ok(Response::new(204))
 }
 
@@ -116,12 +115,6 @@ fn wish((number, one): (usize, Wish)) -> Result<Assignment> {
         Error::invalid(format!("panes[{number}].pane"), text)
     };
     Ok((one.pane.parse().map_err(unknown)?, one.target))
-}
-
-/// Who sent it, for the audit log.
-fn actor(call: &Call<'_>) -> Result<Actor> {
-    let request = call.request;
-    Ok(Actor::user(&call.caller()?.username, request.client, &request.id))
 }
 
 fn connected(state: &PaneState) -> Connected {

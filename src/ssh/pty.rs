@@ -188,9 +188,8 @@ impl PoolShell {
         if let Err(error) = self.channel.setenv(QUESTION, "") {
             match number(&error) {
                 code::EAGAIN => return self.check_silence(),
-                code::CHANNEL_REQUEST_DENIED => {}
-                // Other things came for so long that libssh2 waits no more.
-                code::TIMEOUT => {}
+                // Denied, or other things came for so long that libssh2 waits no more.
+                code::CHANNEL_REQUEST_DENIED | code::TIMEOUT => {}
                 _ => return Err(Trouble::Ssh(error)),
             }
         }
