@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::error::Category;
 
 use crate::error::{Error, Result, nearest};
@@ -42,6 +42,16 @@ pub(super) fn decode_nothing(request: &Request) -> Result<()> {
     #[serde(deny_unknown_fields)]
     struct Nothing {}
     decode_or_default::<Nothing>(request).map(|_| ())
+}
+
+/// For fields that can be left out, but not be null: what is meant by that is not clear.
+///
+/// # Errors
+/// It is null, or of another type.
+pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    field: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(field).map(Some)
 }
 
 /// Refuses parameters of the query that the call does not have, or that are given twice: only one

@@ -63,6 +63,7 @@ struct Verified<'a> {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct VerifyMany {
+    #[serde(default, deserialize_with = "json::given")]
     targets: Option<Vec<String>>,
 }
 

@@ -32,6 +32,7 @@ struct Run {
     targets: Vec<String>,
     #[serde(default)]
     flags: BTreeMap<String, Vec<String>>,
+    #[serde(default, deserialize_with = "json::given")]
     concurrency: Option<usize>,
     #[serde(default = "yes")]
     require_enrollment: bool,
