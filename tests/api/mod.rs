@@ -87,7 +87,7 @@ fn command(linkops: &LinkOps, arguments: &[&str], input: &str) -> Output {
 
 /// Makes a user with the command line, while the server runs, and gives a token of theirs.
 #[track_caller]
-fn person(linkops: &LinkOps, name: &str, role: &str) -> String {
+pub(super) fn person(linkops: &LinkOps, name: &str, role: &str) -> String {
     let arguments = ["user", "add", name, "--role", role, "--password-stdin"];
     let done = command(linkops, &arguments, &format!("{PASSWORD}\n"));
     assert!(done.status.success(), "{done:?}");
