@@ -3,6 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::json;
 
@@ -124,6 +125,27 @@ fn wrong_usage_ends_with_2_and_help_with_0() {
         let done = place.run(arguments, "");
         assert_eq!((done.code, &done.err[..]), (Some(0), ""), "{done:?}");
         assert!(done.out.contains("usage:") && done.out.contains("--password-stdin"), "{done:?}");
+    }
+}
+
+/// R10.1: `--config` names the file; without it there is one place to look.
+#[test]
+fn the_configuration_is_the_file_that_is_named_or_that_of_the_contract() {
+    let place = Place::new("");
+    let elsewhere = place.path("elsewhere.ini");
+    place.run(&["check"], "").ok("everything is in order\n");
+    let check = |arguments: &[&str]| {
+        let done = Command::new(env!("CARGO_BIN_EXE_linkopsd")).args(arguments).output().unwrap();
+        (done.status.code(), String::from_utf8(done.stderr).unwrap())
+    };
+    let (code, err) = check(&["check", "--config", elsewhere.to_str().unwrap()]);
+    assert_eq!(code, Some(1));
+    assert!(err.contains(elsewhere.to_str().unwrap()), "{err}");
+    // Where there is one, what is in it is not for tests.
+    if !Path::new(linkops::config::DEFAULT_PATH).exists() {
+        let (code, err) = check(&["check"]);
+        assert_eq!(code, Some(1));
+        assert!(err.contains("/etc/linkops/config.ini"), "{err}");
     }
 }
 

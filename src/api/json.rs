@@ -101,9 +101,18 @@ fn parse<T: DeserializeOwned>(content_type: Option<&str>, body: &[u8]) -> Result
     }
 }
 
-/// serde names the field in back quotes: "unknown field `x`, expected …".
+/// serde names the field in back quotes: "unknown field `x`, expected …". It also quotes values,
+/// "invalid type: string "…", expected …"; those are left out, for one may be a password.
 fn field(text: &str) -> Fault {
     let words = text.rsplit_once(" at line ").map_or(text, |(words, _)| words);
+    let quoted = ["invalid type: string \"", "invalid value: string \""];
+    let value = quoted.iter().find_map(|one| words.strip_prefix(one)?.rsplit_once("\", expected "));
+    if let Some((_, expected)) = value {
+        return Fault::Field(
+            "body".to_owned(),
+            format!("invalid type: string, expected {expected}"),
+        );
+    }
     let named = words.starts_with("unknown field")
         || words.starts_with("missing field")
         || words.starts_with("duplicate field");
@@ -154,6 +163,14 @@ mod tests {
         ] {
             let Error::Invalid(fields) = fault(json, body) else { panic!("{body}") };
             assert_eq!(fields[0].name, name, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_was_sent_is_not_said_again() {
+        for body in ["{\"size\": \"hunter\\\"2\"}", "\"hunter2\""] {
+            let Error::Invalid(fields) = fault("application/json", body) else { panic!("{body}") };
+            assert!(fields[0].message.starts_with("invalid type: string, expected "), "{fields:?}");
         }
     }
 }

@@ -6,6 +6,7 @@ mod enrollment;
 mod errors;
 mod git;
 mod links;
+mod logged;
 mod openapi;
 mod operations;
 mod queue;
