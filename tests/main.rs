@@ -12,6 +12,7 @@ mod docs;
 mod enrollment;
 mod git_sync;
 mod git_sync_servers;
+mod health;
 mod http;
 mod inventory;
 mod inventory_model;
