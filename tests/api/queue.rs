@@ -86,9 +86,7 @@ fn any_valid_request_is_queued(fleet: &Fleet, linkops: &LinkOps) {
                 flag.map_or(json!({}), |value| json!({ "flags": [format!("--level={value}")] }));
             body["flags"] = flags.clone();
             body["on_failure"] = json!(if keep_going { "continue" } else { "stop" });
-            if let Some(most) = concurrency {
-                body["concurrency"] = json!(most);
-            }
+            body["concurrency"] = json!(concurrency);
             let reply = linkops.post(RUN, &body);
             let answer = reply.expect(202);
             prop_assert_eq!(keys(&answer), ["operation_id", "status"]);
