@@ -8,6 +8,8 @@ mod auth_tokens;
 mod auth_users;
 mod cli;
 mod configuration;
+mod criteria;
+mod docs;
 mod enrollment;
 mod git_sync;
 mod git_sync_servers;
