@@ -19,8 +19,8 @@ use rustix::net::{
 use ssh2::{BlockDirections, ErrorCode};
 
 use super::command::Command;
-use super::wait::{Woken, ready, wait};
-use crate::threads::Latch;
+use super::wait::{Woken, ready, wait, wait_beside};
+use crate::threads::{Bell, Latch};
 
 /// How long sent bytes may stay without an answer from the other machine before the kernel calls
 /// the connection dead, in milliseconds. With the keepalive that bounds how long a cut link stays
@@ -71,6 +71,8 @@ pub(super) enum Trouble {
     Stopped,
     /// The deadline passed.
     TimedOut,
+    /// The server gives no PTY.
+    NoTerminal,
     /// libssh2 says so.
     Ssh(ssh2::Error),
 }
@@ -157,6 +159,11 @@ impl Session {
         ready(self.socket.as_fd(), PollFlags::OUT)
     }
 
+    /// Whether something has come in that was not taken in yet, or the connection has ended.
+    pub(super) fn readable(&self) -> bool {
+        ready(self.socket.as_fd(), PollFlags::IN)
+    }
+
     /// Whether libssh2 waits for the socket to take more.
     pub(super) fn is_sending(&self) -> bool {
         matches!(self.ssh.block_directions(), BlockDirections::Outbound | BlockDirections::Both)
@@ -217,6 +224,23 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Waits for something to read, for room to send when `out` or libssh2 wants that, or for the
+    /// bell. The caller looks at all of them afterwards, and keeps the connection alive.
+    pub(super) fn listen(&self, out: bool, wake: &Bell, deadline: Instant) {
+        let sending = self.is_sending();
+        let mut events = PollFlags::empty();
+        events.set(PollFlags::OUT, out || sending);
+        // What was left unread now is read when a packet that is half sent has gone.
+        events.set(PollFlags::IN, !sending || !self.readable());
+        self.acknowledge();
+        wait_beside(&*self.socket, events, wake, deadline);
+    }
+
+    /// How often an idle connection is to be kept alive.
+    pub(super) fn keepalive(&self) -> Duration {
+        self.keepalive
     }
 
     /// Has what comes next acknowledged at once. sshd sends without a terminal under Nagle's
