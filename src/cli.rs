@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use crate::audit::Head;
 use crate::auth::Role;
 use crate::config::{Config, DEFAULT_PATH};
 use crate::error::{Error, Result};
@@ -20,6 +21,8 @@ usage: linkopsd [serve] [--config FILE]   serve until SIGTERM
        linkopsd user list
        linkopsd user remove NAME
        linkopsd sync                      sync once from the repository, say what changed
+       linkopsd audit verify [--head ID:HASH]
+                                          whether the audit log is whole, and its head now
        linkopsd backup FILE               a consistent copy of the database, also while it is used
        linkopsd version
        linkopsd help
@@ -41,6 +44,7 @@ enum Command {
     UserRemove { name: String },
     Sync,
     Backup { file: PathBuf },
+    AuditVerify { head: Option<Head> },
     Version,
     Help,
 }
@@ -66,6 +70,7 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
 fn parse(arguments: &[String]) -> Result<(Command, PathBuf), String> {
     let mut config = PathBuf::from(DEFAULT_PATH);
     let mut role = None;
+    let mut head = None;
     let mut password_stdin = false;
     let mut words = Vec::new();
     let mut rest = arguments.iter();
@@ -78,6 +83,7 @@ fn parse(arguments: &[String]) -> Result<(Command, PathBuf), String> {
             "--role" => {
                 role = Some(value("--role")?.parse().map_err(|error: Error| error.to_string())?)
             }
+            "--head" => head = Some(value("--head")?.parse()?),
             "--password-stdin" => password_stdin = true,
             "--help" | "-h" => return Ok((Command::Help, config)),
             "--version" | "-V" => return Ok((Command::Version, config)),
@@ -90,6 +96,7 @@ fn parse(arguments: &[String]) -> Result<(Command, PathBuf), String> {
         ["check"] => Command::Check,
         ["sync"] => Command::Sync,
         ["backup", file] => Command::Backup { file: PathBuf::from(file) },
+        ["audit", "verify"] => Command::AuditVerify { head: head.take() },
         ["version"] => Command::Version,
         ["help"] => Command::Help,
         ["user", "list"] => Command::UserList,
@@ -106,6 +113,9 @@ fn parse(arguments: &[String]) -> Result<(Command, PathBuf), String> {
     };
     if role.is_some() {
         return Err("--role goes with user add".into());
+    }
+    if head.is_some() {
+        return Err("--head goes with audit verify".into());
     }
     let reads = matches!(command, Command::UserAdd { .. } | Command::UserPassword { .. });
     if password_stdin && !reads {
@@ -125,6 +135,7 @@ fn run(command: &Command, config: &Path) -> Result<()> {
             server::backup(&Config::load(config)?, file)?;
             say(&format!("copied the database to {}\n", file.display()))
         }
+        Command::AuditVerify { head } => audit(config, head.as_ref()),
         Command::UserAdd { name, role } => {
             let password = password()?;
             users(config)?.add_user(name, *role, &password)?;
@@ -145,6 +156,14 @@ fn run(command: &Command, config: &Path) -> Result<()> {
                 users.iter().map(|one| format!("{}\t{}\n", one.username, one.role)).collect();
             say(&lines)
         }
+    }
+}
+
+fn audit(config: &Path, expected: Option<&Head>) -> Result<()> {
+    let verdict = server::audit(&Config::load(config)?, expected)?;
+    match verdict.broken {
+        None => say(&format!("intact: {} rows, head {}\n", verdict.rows, verdict.head)),
+        Some(broken) => Err(Error::Config(vec![format!("the audit log is broken: {broken}")])),
     }
 }
 
@@ -232,6 +251,7 @@ mod tests {
             ("user add", "unknown command"),
             ("user add ann --role boss --password-stdin", "\"boss\" is not"),
             ("check --password-stdin", "--password-stdin goes with"),
+            ("audit verify --head 7", "\"7\" is not ID:HASH"),
             ("check --role admin", "--role goes with user add"),
         ] {
             let problem = parsed(line).unwrap_err();

@@ -13,7 +13,8 @@
 //! nothing of what is served. [`ssh`] gives lines to machines. [`store`] lends the database and
 //! names no feature.
 //!
-//! *The features*, a noun each, with their SQL in their `store.rs`. [`auth`]: who is calling, and
+//! *The features*, a noun each, with their SQL in their `store.rs`. [`audit`]: who did what, for
+//! all the others. [`auth`]: who is calling, and
 //! what they may do. [`inventory`]: the machines and scripts of the repository. [`enrollment`]:
 //! machines prove that they are the ones that are meant. [`operations`]: scripts run on machines,
 //! and a run outlives its connection and LinkOps itself.
@@ -37,6 +38,7 @@ pub mod http;
 pub mod ssh;
 pub mod store;
 
+pub mod audit;
 pub mod auth;
 pub mod inventory;
 

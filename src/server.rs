@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::api::{self, Api};
+use crate::audit;
 use crate::auth::{self, Auth};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -166,6 +167,15 @@ pub fn users(config: &Config) -> Result<Arc<Auth>> {
 /// There is no database, the copy exists already, or it cannot be written.
 pub fn backup(config: &Config, copy: &Path) -> Result<()> {
     Store::copy(&config.database, copy)
+}
+
+/// Whether the audit log is whole, for the command line.
+///
+/// # Errors
+/// The database cannot be opened.
+pub fn audit(config: &Config, expected: Option<&audit::Head>) -> Result<audit::Verdict> {
+    Store::inspect(&config.database)?;
+    audit::verify(&Store::open(&config.database)?, expected)
 }
 
 /// One sync, for the command line.

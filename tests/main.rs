@@ -1,10 +1,12 @@
 //! All tests that need more than one module: one binary, which links once.
 
 mod api;
+mod audit;
 mod auth;
 mod auth_tokens;
 mod auth_users;
 mod cli;
+mod configuration;
 mod enrollment;
 mod git_sync;
 mod git_sync_servers;

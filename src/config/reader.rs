@@ -2,27 +2,35 @@
 //! exist and what was wrong with the values, so that all problems come out together.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use configparser::ini::{Ini, IniDefault};
 
-use super::{Config, Secret};
+use super::{Key, Secret};
 use crate::error::{Error, Result, nearest};
 
-/// The values that were found, the keys that exist, the problems so far.
+/// The values that were found, the keys that were asked for, the problems so far.
+#[derive(Default)]
 pub(super) struct Reader {
     values: BTreeMap<(String, String), String>,
-    known: Vec<(&'static str, &'static str)>,
+    /// From the environment; they win. Which sections exist is known only at the end.
+    overrides: BTreeMap<(String, String), String>,
+    keys: Vec<Key>,
     problems: Vec<String>,
     base: PathBuf,
 }
 
-type Range = std::ops::RangeInclusive<i64>;
-
 impl Reader {
-    pub(super) fn new(text: &str, base: &Path) -> Result<Reader> {
+    pub(super) fn new(
+        text: &str,
+        base: &Path,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Reader> {
         // A secret may hold `#` or `;`: comments stand on lines of their own.
         let mut rules = IniDefault::default();
         rules.inline_comment_symbols = Some(Vec::new());
@@ -37,202 +45,211 @@ impl Reader {
                 values.insert((section.clone(), key), value.unwrap_or_default());
             }
         }
-        Ok(Reader { values, known: Vec::new(), problems: Vec::new(), base: base.to_owned() })
+        let overrides = environment.into_iter().filter_map(overriding).collect();
+        let (keys, problems, base) = (Vec::new(), Vec::new(), base.to_owned());
+        Ok(Reader { values, overrides, keys, problems, base })
     }
 
-    pub(super) fn overrides(&mut self, environment: impl IntoIterator<Item = (String, String)>) {
-        const SECTIONS: [&str; 9] = [
-            "api",
-            "database",
-            "git",
-            "ssh",
-            "security",
-            "operations",
-            "terminal",
-            "health",
-            "logging",
-        ];
-        for (name, value) in environment {
-            let Some(rest) = name.strip_prefix("LINKOPS_") else { continue };
-            let rest = rest.to_ascii_lowercase();
-            let Some((section, key)) = rest.split_once('_') else { continue };
-            if SECTIONS.contains(&section) {
-                self.values.insert((section.to_owned(), key.to_owned()), value);
-            }
-        }
-    }
-
-    pub(super) fn problem(&mut self, section: &str, key: &str, text: impl std::fmt::Display) {
+    pub(super) fn problem(&mut self, section: &str, key: &str, text: impl Display) {
         self.problems.push(format!("[{section}] {key}: {text}"));
     }
 
-    /// The value as written; an empty one counts as absent.
-    pub(super) fn text(&mut self, section: &'static str, key: &'static str) -> Option<String> {
-        self.known.push((section, key));
-        let value = self.values.get(&(section.to_owned(), key.to_owned()))?.trim();
-        (!value.is_empty()).then(|| value.to_owned())
-    }
-
-    pub(super) fn number(
+    /// The key to be read next. An empty value counts as absent.
+    pub(super) fn at(
         &mut self,
         section: &'static str,
-        key: &'static str,
-        default: i64,
-        range: Range,
-    ) -> i64 {
-        let Some(text) = self.text(section, key) else { return default };
-        match text.parse::<i64>() {
-            Ok(number) if range.contains(&number) => number,
-            _ => {
-                let (from, to) = (range.start(), range.end());
-                let text = format!("{text:?} is not a whole number from {from} to {to}");
-                self.problem(section, key, text);
-                default
+        name: &'static str,
+        about: &'static str,
+    ) -> Entry<'_> {
+        let place = (section.to_owned(), name.to_owned());
+        let value = self.overrides.remove(&place).or_else(|| self.values.get(&place).cloned());
+        let value = value.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        let (default, values) = (String::new(), String::new());
+        self.keys.push(Key { section, name, default, values, about: about.trim() });
+        Entry { reader: self, section, name, value }
+    }
+
+    /// All keys, and the problems. A key that nobody asked for is a typing error, never ignored.
+    pub(super) fn finish(mut self) -> (Vec<Key>, Vec<String>) {
+        let mut found: Vec<_> = std::mem::take(&mut self.values).into_keys().collect();
+        // Other programs may have variables that look like ours, but not like our sections.
+        let sections: Vec<_> = self.keys.iter().map(|one| one.section).collect();
+        let overrides = std::mem::take(&mut self.overrides).into_keys();
+        found.extend(overrides.filter(|(section, _)| sections.contains(&section.as_str())));
+        for (section, key) in found {
+            let names = self.keys.iter().filter(|one| one.section == section).map(|one| one.name);
+            if names.clone().any(|one| one == key) {
+                continue;
             }
-        }
-    }
-
-    pub(super) fn size(
-        &mut self,
-        s: &'static str,
-        key: &'static str,
-        default: i64,
-        range: Range,
-    ) -> usize {
-        usize::try_from(self.number(s, key, default, range)).unwrap_or(usize::MAX)
-    }
-
-    pub(super) fn time(
-        &mut self,
-        section: &'static str,
-        key: &'static str,
-        default: i64,
-        range: Range,
-        unit_seconds: u64,
-    ) -> Duration {
-        let number = self.number(section, key, default, range);
-        Duration::from_secs(number.unsigned_abs() * unit_seconds)
-    }
-
-    pub(super) fn flag(&mut self, section: &'static str, key: &'static str, default: bool) -> bool {
-        let Some(text) = self.text(section, key) else { return default };
-        match text.to_ascii_lowercase().as_str() {
-            "true" | "on" | "yes" | "1" => true,
-            "false" | "off" | "no" | "0" => false,
-            _ => {
-                self.problem(section, key, format!("{text:?} is neither \"on\" nor \"off\""));
-                default
-            }
-        }
-    }
-
-    /// True for `first`, which is also the default; false for `second`.
-    pub(super) fn choice(
-        &mut self,
-        section: &'static str,
-        key: &'static str,
-        first: &str,
-        second: &str,
-    ) -> bool {
-        let Some(text) = self.text(section, key) else { return true };
-        if text != first && text != second {
-            let text = format!("{text:?} is neither {first:?} nor {second:?}");
-            self.problem(section, key, text);
-        }
-        text != second
-    }
-
-    pub(super) fn path(
-        &mut self,
-        section: &'static str,
-        key: &'static str,
-        default: &str,
-    ) -> PathBuf {
-        self.optional_path(section, key).unwrap_or_else(|| PathBuf::from(default))
-    }
-
-    pub(super) fn optional_path(
-        &mut self,
-        section: &'static str,
-        key: &'static str,
-    ) -> Option<PathBuf> {
-        self.text(section, key).map(|text| self.base.join(text))
-    }
-
-    /// A file, or `-` for standard error.
-    pub(super) fn path_or_stderr(
-        &mut self,
-        section: &'static str,
-        key: &'static str,
-        default: &str,
-    ) -> Option<PathBuf> {
-        match self.text(section, key).as_deref() {
-            Some("-") => None,
-            Some(text) => Some(self.base.join(text)),
-            None => Some(PathBuf::from(default)),
-        }
-    }
-
-    pub(super) fn secret(
-        &mut self,
-        section: &'static str,
-        key: &'static str,
-        least: usize,
-    ) -> Secret {
-        let text = self.text(section, key).unwrap_or_default();
-        if text.is_empty() {
-            self.problem(section, key, "is required\nmake one with: openssl rand -hex 32");
-        } else if text.len() < least {
-            let text = format!("has {} bytes, at least {least} are needed", text.len());
-            self.problem(section, key, text + "\nmake one with: openssl rand -hex 32");
-        }
-        Secret::from(text.as_str())
-    }
-
-    pub(super) fn list(&mut self, section: &'static str, key: &'static str) -> Vec<String> {
-        let text = self.text(section, key).unwrap_or_default();
-        text.split(',').map(str::trim).filter(|one| !one.is_empty()).map(str::to_owned).collect()
-    }
-
-    pub(super) fn address(
-        &mut self,
-        section: &'static str,
-        key: &'static str,
-        default: &str,
-    ) -> IpAddr {
-        let text = self.text(section, key).unwrap_or_else(|| default.to_owned());
-        text.parse().unwrap_or_else(|_| {
-            self.problem(section, key, format!("{text:?} is not an IP address"));
-            IpAddr::from([127, 0, 0, 1])
-        })
-    }
-
-    pub(super) fn level(&mut self, section: &'static str, key: &'static str) -> log::LevelFilter {
-        let text = self.text(section, key).unwrap_or_else(|| "INFO".to_owned());
-        let name = if text.eq_ignore_ascii_case("warning") { "WARN" } else { text.as_str() };
-        name.parse().unwrap_or_else(|_| {
-            let levels = "ERROR, WARNING, INFO, DEBUG, TRACE or OFF";
-            self.problem(section, key, format!("{text:?} is not one of {levels}"));
-            log::LevelFilter::Info
-        })
-    }
-
-    /// A key that nobody asked for is a typing error, never ignored.
-    pub(super) fn finish(mut self, config: Config) -> Result<Config> {
-        let unknown: Vec<_> = self
-            .values
-            .keys()
-            .filter(|(section, key)| !self.known.iter().any(|(s, k)| s == section && k == key))
-            .cloned()
-            .collect();
-        for (section, key) in unknown {
-            let keys = self.known.iter().filter(|(s, _)| *s == section).map(|(_, key)| *key);
-            let text = match nearest(&key, keys) {
+            let text = match nearest(&key, names) {
                 Some(meant) => format!("unknown key, did you mean {meant:?}?"),
                 None => "unknown key".to_owned(),
             };
             self.problem(&section, &key, text);
         }
-        if self.problems.is_empty() { Ok(config) } else { Err(Error::Config(self.problems)) }
+        (self.keys, self.problems)
+    }
+}
+
+/// `LINKOPS_<SECTION>_<KEY>`, taken apart.
+fn overriding((name, value): (String, String)) -> Option<((String, String), String)> {
+    let name = name.strip_prefix("LINKOPS_")?.to_ascii_lowercase();
+    let (section, key) = name.split_once('_')?;
+    Some(((section.to_owned(), key.to_owned()), value))
+}
+
+/// One key while it is read: each method says what its values are, and what stands for none.
+pub(super) struct Entry<'a> {
+    reader: &'a mut Reader,
+    section: &'static str,
+    name: &'static str,
+    value: Option<String>,
+}
+
+impl Entry<'_> {
+    /// The value, if there is one and `parse` takes it; `values` says what it takes.
+    fn take<T>(
+        self,
+        default: &str,
+        values: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        if let Some(key) = self.reader.keys.last_mut() {
+            key.default = default.to_owned();
+            key.values = values.to_owned();
+        }
+        let text = self.value?;
+        let parsed = parse(&text);
+        if parsed.is_none() {
+            self.reader.problem(self.section, self.name, format!("{text:?} is not {values}"));
+        }
+        parsed
+    }
+
+    pub(super) fn number<T>(self, default: T, range: RangeInclusive<T>) -> T
+    where
+        T: FromStr + PartialOrd + Display,
+    {
+        self.amount("a whole number", default, range)
+    }
+
+    pub(super) fn bytes(self, default: usize, range: RangeInclusive<usize>) -> usize {
+        self.amount("a whole number of bytes", default, range)
+    }
+
+    pub(super) fn megabytes(self, default: u64, range: RangeInclusive<u64>) -> u64 {
+        self.amount("a whole number of MiB", default, range) << 20
+    }
+
+    pub(super) fn milliseconds(self, default: u64, range: RangeInclusive<u64>) -> Duration {
+        Duration::from_millis(self.amount("a whole number of milliseconds", default, range))
+    }
+
+    pub(super) fn seconds(self, default: u64, range: RangeInclusive<u64>) -> Duration {
+        Duration::from_secs(self.amount("a whole number of seconds", default, range))
+    }
+
+    pub(super) fn minutes(self, default: u64, range: RangeInclusive<u64>) -> Duration {
+        Duration::from_secs(60 * self.amount("a whole number of minutes", default, range))
+    }
+
+    pub(super) fn hours(self, default: u64, range: RangeInclusive<u64>) -> Duration {
+        Duration::from_secs(3_600 * self.amount("a whole number of hours", default, range))
+    }
+
+    pub(super) fn days(self, default: u64, range: RangeInclusive<u64>) -> Duration {
+        Duration::from_secs(86_400 * self.amount("a whole number of days", default, range))
+    }
+
+    fn amount<T>(self, what: &str, default: T, range: RangeInclusive<T>) -> T
+    where
+        T: FromStr + PartialOrd + Display,
+    {
+        let values = format!("{what} from {} to {}", range.start(), range.end());
+        let parse = |text: &str| text.parse().ok().filter(|one| range.contains(one));
+        self.take(&default.to_string(), &values, parse).unwrap_or(default)
+    }
+
+    pub(super) fn flag(self, default: bool) -> bool {
+        let parse = |text: &str| match text.to_ascii_lowercase().as_str() {
+            "true" | "on" | "yes" | "1" => Some(true),
+            "false" | "off" | "no" | "0" => Some(false),
+            _ => None,
+        };
+        let text = if default { "on" } else { "off" };
+        self.take(text, "\"on\" or \"off\"", parse).unwrap_or(default)
+    }
+
+    /// True for `first`, which is also the default; false for `second`.
+    pub(super) fn choice(self, first: &str, second: &str) -> bool {
+        let parse = |text: &str| [first, second].contains(&text).then_some(text == first);
+        self.take(first, &format!("{first:?} or {second:?}"), parse).unwrap_or(true)
+    }
+
+    pub(super) fn text(self, default: &str) -> String {
+        let any = |text: &str| Some(text.to_owned());
+        self.take(default, "a text", any).unwrap_or_else(|| default.to_owned())
+    }
+
+    pub(super) fn optional(self) -> Option<String> {
+        self.take("", "a text", |text| Some(text.to_owned()))
+    }
+
+    pub(super) fn path(self, default: &str) -> PathBuf {
+        self.path_or(default).unwrap_or_else(|| PathBuf::from(default))
+    }
+
+    pub(super) fn optional_path(self) -> Option<PathBuf> {
+        self.path_or("")
+    }
+
+    /// A file, or `-` for standard error.
+    pub(super) fn path_or_stderr(self, default: &str) -> Option<PathBuf> {
+        if self.value.as_deref() == Some("-") { None } else { Some(self.path(default)) }
+    }
+
+    fn path_or(self, default: &str) -> Option<PathBuf> {
+        let base = self.reader.base.clone();
+        self.take(default, "a path", |text| Some(base.join(text)))
+    }
+
+    /// Never quoted in a problem.
+    pub(super) fn secret(self, least: usize) -> Secret {
+        const HINT: &str = "make one with: openssl rand -hex 32";
+        let text = self.value.clone().unwrap_or_default();
+        let problem = match text.len() {
+            0 => Some(format!("is required\n{HINT}")),
+            length if length < least => {
+                Some(format!("has {length} bytes, at least {least} are needed\n{HINT}"))
+            }
+            _ => None,
+        };
+        if let Some(problem) = problem {
+            self.reader.problem(self.section, self.name, problem);
+        }
+        self.take("", &format!("a text of at least {least} bytes"), |_| Some(()));
+        Secret::from(text.as_str())
+    }
+
+    pub(super) fn list(self) -> Vec<String> {
+        let parts = |text: &str| {
+            let parts = text.split(',').map(|one| one.trim().to_owned());
+            Some(parts.filter(|one| !one.is_empty()).collect())
+        };
+        self.take("", "a list, with commas between", parts).unwrap_or_default()
+    }
+
+    pub(super) fn address(self, default: &str) -> IpAddr {
+        let found = self.take(default, "an IP address", |text| text.parse().ok());
+        found.or_else(|| default.parse().ok()).unwrap_or(IpAddr::from([127, 0, 0, 1]))
+    }
+
+    pub(super) fn level(self, default: &str) -> log::LevelFilter {
+        let parse = |text: &str| {
+            let name = if text.eq_ignore_ascii_case("warning") { "WARN" } else { text };
+            name.parse().ok()
+        };
+        let levels = "one of ERROR, WARNING, INFO, DEBUG, TRACE and OFF";
+        self.take(default, levels, parse).unwrap_or(log::LevelFilter::Info)
     }
 }

@@ -8,7 +8,8 @@ use super::failed;
 use crate::error::{Error, Result};
 
 /// Each step once and for ever: a released one is never edited.
-const STEPS: [&str; 1] = [include_str!("../../sql/0001_core.sql")];
+const STEPS: &[&str] =
+    &[include_str!("../../sql/0001_core.sql"), include_str!("../../sql/0002_audit.sql")];
 
 const LATEST: u32 = STEPS.len() as u32;
 
@@ -18,7 +19,7 @@ pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<()> {
     if version > 0 && version < LATEST {
         copy(connection, path, version)?;
     }
-    for (number, step) in (1_u32..).zip(STEPS).skip(version as usize) {
+    for (number, step) in (1_u32..).zip(STEPS.iter()).skip(version as usize) {
         let doing = || format!("bring the database {path:?} to version {number}");
         let apply = |connection: &mut Connection| {
             let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

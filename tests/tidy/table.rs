@@ -32,14 +32,15 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("store", &["error", "threads"], &["rusqlite"]),
     layer("ssh", &["error", "threads"], &["base64", "getrandom", "hmac", "log", "rustix", "sha1", "sha2", "ssh2"]),
     // Features.
+    layer("audit", &["error", "store"], &["rusqlite", "serde_json", "sha2"]),
     layer("auth", &["clock", "error", "store", "threads"], &["argon2", "getrandom", "hmac", "jsonwebtoken", "log", "rusqlite", "serde", "sha2"]),
     layer("inventory", &["clock", "error", "ssh", "store", "threads"], &["base64", "log", "rusqlite", "rustix", "serde", "serde_json", "serde_yaml", "sha2"]),
     layer("enrollment", &["clock", "error", "inventory", "ssh", "store", "threads"], &["log"]),
     layer("operations", &["clock", "error", "inventory", "ssh", "store", "threads"], &["crossbeam_channel", "log", "rusqlite", "serde", "serde_json"]),
     // What brings them together.
     layer("api", &["auth", "clock", "enrollment", "error", "http", "inventory", "operations", "ssh", "store"], &["base64", "log", "serde", "serde_json"]),
-    layer("server", &["api", "auth", "clock", "config", "enrollment", "error", "http", "inventory", "logging", "operations", "ssh", "store", "threads"], &["log", "rustix", "signal_hook"]),
-    layer("cli", &["auth", "config", "error", "server"], &[]),
+    layer("server", &["api", "audit", "auth", "clock", "config", "enrollment", "error", "http", "inventory", "logging", "operations", "ssh", "store", "threads"], &["log", "rustix", "signal_hook"]),
+    layer("cli", &["audit", "auth", "config", "error", "server"], &[]),
 ];
 
 /// A name that some files know and no others.
