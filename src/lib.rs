@@ -19,7 +19,8 @@
 //! machines prove that they are the ones that are meant. [`operations`]: scripts run on machines,
 //! and a run outlives its connection and LinkOps itself.
 //!
-//! *What brings them together.* [`api`] is the wire contract, with the table of calls. [`server`]
+//! *What brings them together.* [`api`] is the wire contract, with the table of calls. [`console`]
+//! has the web page. [`server`]
 //! opens, wires, starts and stops everything, and is the only module that sees the whole. [`cli`]
 //! is the command line.
 //!
@@ -46,6 +47,7 @@ pub mod enrollment;
 pub mod operations;
 
 pub mod api;
+pub mod console;
 pub mod server;
 
 pub mod cli;

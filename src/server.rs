@@ -15,6 +15,7 @@ use crate::audit;
 use crate::auth::{self, Auth};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::console;
 use crate::enrollment::Enrollment;
 use crate::error::{Error, Result};
 use crate::http::{self, Listener};
@@ -104,7 +105,9 @@ impl Server {
             operations: Arc::clone(&operations),
             sync,
         };
-        let http = listener.serve(Arc::new(move |request| api.handle(&request)))?;
+        let handle =
+            move |request| console::answer(&request).unwrap_or_else(|| api.handle(&request));
+        let http = listener.serve(Arc::new(handle))?;
         let drain = config.operations.drain_timeout;
         Ok(Server { store, pool, stop, syncing, operations, http, drain })
     }

@@ -3,7 +3,6 @@
 // bundler: a module stays a module, only the names in its imports change.
 
 import { createHash } from "node:crypto";
-import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, extname, join, normalize, relative } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -20,14 +19,14 @@ const TYPES = {
   ".html": "text/html; charset=utf-8",
 };
 
-/// What a module names: `from "x"`, `import "x"`, `import("x")` and files as `"asset:x"`.
+// What a module names: `from "x"`, `import "x"`, `import("x")` and files as `"asset:x"`.
 const NAMES = /(\bfrom |\bimport |\bimport\()"([^"\n]+)"|"asset:([^"\n]+)"/g;
 
 class Builder {
   #built = new Map();
   #open = [];
 
-  /// Builds a file and all that it needs; gives its entry. Circles have no order to be hashed in.
+  // Builds a file and all that it needs; gives its entry. Circles have no order to be hashed in.
   build(path) {
     const known = this.#built.get(path);
     if (known) return known;
@@ -64,7 +63,7 @@ class Builder {
   }
 }
 
-/// The text of a file of ours, or of a library.
+// The text of a file of ours, or of a library.
 function source(path) {
   const library = vendored[path];
   if (!library) return readFileSync(join(root, path), "utf8");
@@ -82,7 +81,7 @@ function resolve(from, name) {
   return path;
 }
 
-/// Takes out comments that have lines of their own. A test keeps such lines out of templates.
+// Takes out comments that have lines of their own. A test keeps such lines out of templates.
 export function strip(text) {
   return text.replace(/^[ \t]*\/\*\*?[^]*?\*\/[ \t]*\n/gm, "").replace(/^[ \t]*\/\/.*\n/gm, "");
 }
@@ -91,7 +90,7 @@ function hash(bytes) {
   return createHash("sha256").update(bytes).digest("base64url").slice(0, 12);
 }
 
-/// All that a module needs before it can run, itself first.
+// All that a module needs before it can run, itself first.
 function closure(entry, found = new Set()) {
   if (!found.has(entry)) {
     found.add(entry);
@@ -100,8 +99,8 @@ function closure(entry, found = new Set()) {
   return found;
 }
 
-/// The page: its `asset:` names become addresses, and what the entry module needs is preloaded, so
-/// that it arrives in one go.
+// The page: its `asset:` names become addresses, and what the entry module needs is preloaded, so
+// that it arrives in one go.
 function page(builder) {
   const html = readFileSync(join(root, "index.html"), "utf8");
   const app = builder.build("app.js");
@@ -113,13 +112,13 @@ function page(builder) {
     .replace("  </head>", `${links}  </head>`);
 }
 
-/// The first words of the addresses that are pages: the server answers them with index.html.
+// The first words of the addresses that are pages: the server answers them with index.html.
 async function pageWords() {
   const { pages } = await import("./core/routes.js");
   return [...new Set(pages.map((one) => one.path.split("/")[1]).filter(Boolean))].sort();
 }
 
-/// Writes a file only when it has changed, so that cargo sees no change where there is none.
+// Writes a file only when it has changed, so that cargo sees no change where there is none.
 function write(name, bytes) {
   const path = join(out, name);
   if (existsSync(path) && readFileSync(path).equals(bytes)) return;

@@ -23,7 +23,8 @@ fn tables(dist: &Path, manifest: &str) -> String {
             ["index", hash] => {
                 let bytes = |name| included(dist, name);
                 let (plain, packed) = (bytes("index.html"), bytes("index.html.gz"));
-                index = format!("Some(Index {{ hash: {hash:?}, plain: {plain}, packed: {packed} }})");
+                index =
+                    format!("Some(Index {{ hash: {hash:?}, plain: {plain}, packed: {packed} }})");
             }
             ["asset", path, file, kind] => {
                 let packed = included(dist, file);

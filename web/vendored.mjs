@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 const root = dirname(fileURLToPath(import.meta.url));
 const modules = join(root, "node_modules");
 
-/// By the name under which our modules import them: a file below node_modules, or a text.
+// By the name under which our modules import them: a file below node_modules, or a text.
 export const vendored = {
   "@xterm/xterm": { file: "@xterm/xterm/lib/xterm.mjs" },
   "@xterm/addon-fit": { file: "@xterm/addon-fit/lib/addon-fit.mjs" },
@@ -20,7 +20,7 @@ export const vendored = {
   licences: { text: licences },
 };
 
-/// A module with name, version and licence of everything that is in the program.
+// A module with name, version and licence of everything that is in the program.
 function licences() {
   const console_ = JSON.stringify(libraries(), null, 1);
   return `export const libraries = ${console_};\nexport const crates = ${JSON.stringify(crates(), null, 1)};\n`;
@@ -38,7 +38,7 @@ function licenceText(name) {
   return readFileSync(join(modules, name, "LICENSE"), "utf8");
 }
 
-/// The crates of the program, as cargo knows them.
+// The crates of the program, as cargo knows them.
 function crates() {
   const options = ["tree", "--locked", "--edges", "normal", "--prefix", "none", "--no-dedupe"];
   const text = execFileSync("cargo", [...options, "--format", "{p}\t{l}"], {

@@ -39,7 +39,8 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("operations", &["clock", "error", "inventory", "ssh", "store", "threads"], &["crossbeam_channel", "log", "rusqlite", "serde", "serde_json"]),
     // What brings them together.
     layer("api", &["auth", "clock", "enrollment", "error", "http", "inventory", "operations", "ssh", "store"], &["base64", "log", "serde", "serde_json"]),
-    layer("server", &["api", "audit", "auth", "clock", "config", "enrollment", "error", "http", "inventory", "logging", "operations", "ssh", "store", "threads"], &["log", "rustix", "signal_hook"]),
+    layer("console", &["http"], &[]),
+    layer("server", &["api", "audit", "auth", "clock", "config", "console", "enrollment", "error", "http", "inventory", "logging", "operations", "ssh", "store", "threads"], &["log", "rustix", "signal_hook"]),
     layer("cli", &["audit", "auth", "config", "error", "server"], &[]),
 ];
 
