@@ -1,7 +1,8 @@
 // Addresses and pages: which page an address means, and how one goes from page to page without
 // loading anything twice. Each page has a signal that is aborted when it is left.
 
-import { pages } from "./routes.js";
+// The table of pages. It is given at the start: pages use this module, so it cannot name them.
+let pages = [];
 
 // The page of an address, with the parts that stand for names; none when there is no such page.
 export function match(path) {
@@ -32,7 +33,8 @@ let visit = null;
 let open = async () => {};
 
 // Starts: `show(match, visit)` puts a page in place of the one before.
-export function start(show) {
+export function start(table, show) {
+  pages = table;
   open = async () => {
     const found = match(location.pathname);
     visit?.abort.abort();

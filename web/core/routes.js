@@ -22,16 +22,3 @@ export const pages = [
   { path: "/account", title: "Account", load: () => import("../pages/account.js") },
   { path: "/about", title: "About", load: () => import("../pages/about.js") },
 ];
-
-// What the navigation shows, in its order; `key` follows a `g`.
-export const navigation = [
-  { path: "/", label: "Overview", icon: "overview", key: "h" },
-  { path: "/links", label: "Links", icon: "links", key: "l" },
-  { path: "/operations", label: "Operations", icon: "operations", key: "o" },
-  { path: "/terminal", label: "Terminal", icon: "terminal", key: "t", role: "operator" },
-  { path: "/scripts", label: "Scripts", icon: "scripts", key: "s" },
-  { path: "/git", label: "Git", icon: "git", key: "r" },
-  { path: "/audit", label: "Audit", icon: "audit", key: "a", role: "admin" },
-  { path: "/users", label: "Users", icon: "users", key: "u", role: "admin" },
-  { path: "/tokens", label: "Tokens", icon: "tokens", key: "k" },
-];

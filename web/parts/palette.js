@@ -1,0 +1,3 @@
+// Not there yet.
+export const openPalette = () => {};
+export const openShortcuts = () => {};
