@@ -6,7 +6,7 @@
 //! The modules, in the order in which they can be read: each uses only those before it.
 //!
 //! *What everybody uses.* [`error`] says what can go wrong, by cause. [`clock`] is the time of
-//! day, [`threads`] every thread and what it can wait for, [`config`] all that can be set,
+//! day, [`threads`] every thread and what it can wait for, [`systemd`] how we are, [`config`] all that can be set,
 //! [`logging`] where records go.
 //!
 //! *The three edges.* [`http`] turns bytes into requests, under limits and deadlines, and knows
@@ -31,6 +31,8 @@ pub mod error;
 
 pub mod clock;
 pub mod threads;
+
+pub mod systemd;
 
 pub mod config;
 pub mod logging;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::api::{self, Api};
+use crate::api::{self, Api, Document};
 use crate::audit;
 use crate::auth::{self, Auth};
 use crate::clock::Clock;
@@ -20,11 +20,13 @@ use crate::enrollment::Enrollment;
 use crate::error::{Error, Result};
 use crate::http::{self, Listener};
 use crate::inventory::catalogue::Catalogue;
+use crate::inventory::route::Keys;
 use crate::inventory::sync::{self, Sync};
 use crate::logging;
 use crate::operations::{self, Operations};
 use crate::ssh::{self, Dial, HostKeyPolicy, Pool};
 use crate::store::Store;
+use crate::systemd::Systemd;
 use crate::threads::{Handle, Latch};
 
 /// How long requests and streams get to end when the server stops.
@@ -38,6 +40,7 @@ struct Server {
     syncing: Handle,
     operations: Arc<Operations>,
     http: http::Server,
+    watchdog: Option<Handle>,
     drain: Duration,
 }
 
@@ -51,19 +54,31 @@ pub fn run(config: Config) -> Result<()> {
     // Before any thread starts, so that no signal is lost.
     let signals = signals()?;
     log::info!(version = env!("CARGO_PKG_VERSION"); "starting"); // R13.4
-    let server = Server::start(config).inspect_err(|error| log::error!("{}", error.chain()))?;
+    let systemd = Arc::new(Systemd::from_environment());
+    let server =
+        Server::start(config, &systemd).inspect_err(|error| log::error!("{}", error.chain()))?;
     // Whoever started us may have closed it.
     let _ = writeln!(io::stdout(), "listening on http://{}", server.http.local_addr());
     log::info!("listening on {}", server.http.local_addr());
+    systemd.ready(&format!("listening on http://{}", server.http.local_addr()));
     let signal = wait_for(signals);
     log::info!("stopping on signal {signal}"); // R13.5
+    systemd.stopping(server.drain + 3 * CLOSING);
     server.stop();
     log::info!("stopped");
     Ok(())
 }
 
+/// Writes down why there is no start, where the configuration says so far as it can be read.
+pub fn refuse(path: &Path, error: &Error) {
+    if Config::logging(path).is_some_and(|settings| logging::start(&settings).is_ok()) {
+        log::error!("not started: {}", error.chain());
+    }
+}
+
 impl Server {
-    fn start(config: Config) -> Result<Server> {
+    fn start(config: Config, systemd: &Arc<Systemd>) -> Result<Server> {
+        check_default_key(&config)?;
         let clock = Clock::System;
         let store = Arc::new(Store::open(&config.database)?);
         let auth = Arc::new(Auth::new(Arc::clone(&store), clock.clone(), &auth_settings(&config)));
@@ -92,7 +107,7 @@ impl Server {
             Arc::clone(&store),
             dial,
             clock,
-            config.ssh.keys_directory.clone(),
+            keys(&config),
             config.ssh.command_timeout,
             Arc::clone(&stop),
         );
@@ -104,12 +119,17 @@ impl Server {
             enrollment,
             operations: Arc::clone(&operations),
             sync,
+            document: Document::new()?,
         };
         let handle =
             move |request| console::answer(&request).unwrap_or_else(|| api.handle(&request));
         let http = listener.serve(Arc::new(handle))?;
+        let (pulse, answering) = (http.pulse(), Arc::clone(&store));
+        let watchdog = systemd
+            .watch(move || answering.answers() && pulse(), Arc::clone(&stop))
+            .map_err(|error| Error::io("start the watchdog", error))?;
         let drain = config.operations.drain_timeout;
-        Ok(Server { store, pool, stop, syncing, operations, http, drain })
+        Ok(Server { store, pool, stop, syncing, operations, http, watchdog, drain })
     }
 
     /// No new work, then what runs, then the streams, then what they stood on.
@@ -118,6 +138,7 @@ impl Server {
         self.operations.stop(Instant::now() + self.drain);
         self.http.stop(Instant::now() + CLOSING);
         self.syncing.join();
+        self.watchdog.into_iter().for_each(Handle::join);
         self.pool.close(Instant::now() + CLOSING);
         if let Err(error) = self.store.checkpoint() {
             log::warn!("{}", error.chain());
@@ -203,6 +224,7 @@ pub fn check(config: &Config) -> Vec<String> {
         problems.extend(found);
     }
     problems.extend(check_keys(&config.ssh.keys_directory));
+    problems.extend(config.secrets.key_path().and_then(|key| check_key(&key)));
     if let Some(key) = &config.git.ssh_key_path {
         problems.extend(check_key(key));
     }
@@ -210,6 +232,12 @@ pub fn check(config: &Config) -> Vec<String> {
         problems.push("[git] repository_url: is not set, there is nothing to sync from".into());
     }
     problems
+}
+
+/// R10.4: secrets.ini may name the key of machines that name none.
+fn keys(config: &Config) -> Keys {
+    let keys = Keys::of(&config.ssh.keys_directory);
+    Keys { default: config.secrets.key_path().unwrap_or(keys.default), ..keys }
 }
 
 /// R10.2, R10.3: each file of the keys directory is a key for us alone.
@@ -222,6 +250,16 @@ fn check_keys(directory: &Path) -> Vec<String> {
             .filter(|path| path.is_file() && path.extension().is_none_or(|end| end != "pub"))
             .filter_map(|path| check_key(&path))
             .collect(),
+    }
+}
+
+/// R10.5: a key that secrets.ini names must be there.
+fn check_default_key(config: &Config) -> Result<()> {
+    match config.secrets.key_path().and_then(|key| check_key(&key)) {
+        Some(problem) => {
+            Err(Error::Config(vec![format!("secrets.ini: [ssh] key_path: {problem}")]))
+        }
+        None => Ok(()),
     }
 }
 
@@ -292,7 +330,7 @@ fn git_settings(config: &Config) -> sync::Settings {
         key: config.git.ssh_key_path.clone(),
         known_hosts: Some(config.ssh.known_hosts_path.clone()),
         accept_new: config.ssh.accept_new_host_keys,
-        token: None,
+        token: config.secrets.git_token(),
     }
 }
 
@@ -308,6 +346,6 @@ fn operations_settings(config: &Config) -> operations::Settings {
         queue_size: config.operations.queue_size,
         retry_delay: config.ssh.retry_delay,
         enrollment_required: config.security.enrollment_required,
-        keys: config.ssh.keys_directory.clone(),
+        keys: keys(config),
     }
 }

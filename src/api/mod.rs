@@ -1,10 +1,12 @@
 //! The wire contract: which calls there are, who may make them, and what they look like. This file
 //! is the table of calls; each resource has a file with its JSON shapes beside its handlers.
 //!
-//! A new call needs a row in [`ROUTES`], a handler in the file of its resource, and its lines in
-//! docs/API.md. A row says method, path, access, the call's name, and what answers it; one that
-//! changes or opens something is `audited` under the name of the act. Nothing else is told twice:
-//! `Allow`, who may call, and what strangers see come from the row.
+//! A new call needs a row in [`ROUTES`], a fragment of the OpenAPI document ([`openapi`] says what
+//! that is) with its lines in docs/API.md, and a handler in the file of its resource. A row says
+//! method, path, access, the call's name, and what answers it; one that changes or opens something
+//! is `audited` under the name of the act. Nothing is told twice: `Allow`, who may call, what
+//! strangers see and most of the document come from the row, and which parameters a query can
+//! have comes from the fragment. Handlers only read them.
 
 mod auth;
 mod error;
@@ -12,6 +14,7 @@ mod events;
 mod git;
 mod json;
 mod links;
+mod openapi;
 mod operations;
 mod route;
 mod scripts;
@@ -20,12 +23,13 @@ mod status;
 use std::sync::Arc;
 
 pub use error::wording;
+pub use openapi::Document;
 
 use route::Access::{self, May, Open, Ticket};
 use route::{Call, Route, row};
 
 use crate::auth::Act::{
-    self, ReadInventory, ReadOperations, ReadSync, Run, Stop, UseOwnAccount, Verify,
+    self, ReadInventory, ReadOperations, ReadServer, ReadSync, Run, Stop, UseOwnAccount, Verify,
 };
 use crate::auth::{Auth, Caller};
 use crate::enrollment::Enrollment;
@@ -51,6 +55,8 @@ pub struct Api {
     pub operations: Arc<Operations>,
     /// The repository.
     pub sync: Arc<Sync>,
+    /// What is said of all this.
+    pub document: Document,
 }
 
 /// The table of calls: section 3 of the contract, in its order.
@@ -67,7 +73,7 @@ static ROUTES: &[Route] = &[
     row(Get, "/api/links/{id}", May(ReadInventory), "getLink", |api, call| links::one(&api.store, call.path("id")?)),
     row(Post, "/api/links/verify", May(Verify), "verifyLinks", |api, call| links::verify_many(&api.store, &api.enrollment, call.request)).audited("link.verify"),
     row(Post, "/api/links/{id}/verify", May(Verify), "verifyLink", |api, call| links::verify(&api.enrollment, call.request, call.path("id")?)).audited("link.verify"),
-    row(Get, "/api/scripts", May(ReadInventory), "listScripts", |api, call| scripts::list(&api.store, call.request)),
+    row(Get, "/api/scripts", May(ReadInventory), "listScripts", |api, _| scripts::list(&api.store)),
     row(Get, "/api/scripts/{id}", May(ReadInventory), "getScript", |api, call| scripts::one(&api.store, &api.catalogue, call.path("id")?)),
     row(Post, "/api/operations/run", May(Run), "runOperation", |api, call| operations::run(&api.operations, call.request, call.caller()?)).audited("operation.run"),
     row(Get, "/api/operations", May(ReadOperations), "listOperations", |api, call| operations::list(&api.operations, call.request)),
@@ -76,6 +82,7 @@ static ROUTES: &[Route] = &[
     row(Post, "/api/operations/{id}/stop", May(Stop), "stopOperation", |api, call| operations::stop(&api.operations, call.request, call.caller()?, call.path("id")?)).audited("operation.stop"),
     row(Get, "/api/git/status", May(ReadSync), "getSyncStatus", |api, _| git::status(&api.sync)),
     row(Post, "/api/git/sync", May(Act::Sync), "sync", |api, call| git::sync(&api.sync, call.request)).audited("sync.run"),
+    row(Get, "/api/openapi.json", May(ReadServer), "getOpenApi", |api, _| openapi::show(&api.document)),
 ];
 
 impl Api {
@@ -89,6 +96,7 @@ impl Api {
             return self.no_route(request);
         };
         let caller = self.admit(route.access, request)?;
+        json::known_parameters(request, self.document.query(route))?;
         (route.handler)(self, &Call { request, route, caller: caller.as_ref() })
     }
 

@@ -16,6 +16,16 @@ pub(super) enum Access {
     Ticket(Act),
 }
 
+impl Access {
+    /// What callers must be allowed to do.
+    pub(super) fn act(self) -> Option<Act> {
+        match self {
+            Access::Open => None,
+            Access::May(act) | Access::Ticket(act) => Some(act),
+        }
+    }
+}
+
 /// What answers a call. It is given everything here and passes on the one or two handles that the
 /// handler needs.
 pub(super) type Handler = fn(&Api, &Call<'_>) -> Result<Response>;
@@ -29,7 +39,6 @@ pub(super) struct Route {
     /// Who may make the call.
     pub(super) access: Access,
     /// The call's name in the OpenAPI document and in programs made from it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the document is made from it"))]
     pub(super) id: &'static str,
     /// The name of the act in the audit log; none when nothing is changed or opened.
     pub(super) audit: Option<&'static str>,

@@ -57,6 +57,7 @@ impl Listener {
             back,
             connections: AtomicUsize::new(0),
             requests: AtomicU64::new(0),
+            rounds: AtomicU64::new(0),
             ids: Ids::new(),
             handler,
             settings: self.settings,
@@ -113,6 +114,18 @@ impl Server {
             connections: self.shared.connections.load(Ordering::Relaxed),
             streams: self.shared.streams.count(),
             requests: self.shared.requests.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Tells, each time it is asked, whether the reactor has gone around since the last time; and
+    /// wakes it for the next time. The first answer is always yes.
+    pub fn pulse(&self) -> impl Fn() -> bool + Send + 'static {
+        let shared = Arc::clone(&self.shared);
+        let seen = AtomicU64::new(u64::MAX);
+        move || {
+            let rounds = shared.rounds.load(Ordering::Relaxed);
+            shared.waker.wake();
+            seen.swap(rounds, Ordering::Relaxed) != rounds
         }
     }
 

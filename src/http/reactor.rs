@@ -98,6 +98,7 @@ impl Reactor {
                 log::error!("cannot wait for connections: {error}");
                 self.shared.stop.wait(PAUSE);
             }
+            self.shared.rounds.fetch_add(1, Ordering::Relaxed);
             self.take_back();
             for &token in &ready {
                 self.event(token);

@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) back: Sender<Back>,
     pub(crate) connections: AtomicUsize,
     pub(crate) requests: AtomicU64,
+    /// How often the reactor has gone around.
+    pub(crate) rounds: AtomicU64,
     pub(crate) ids: Ids,
 }
 

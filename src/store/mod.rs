@@ -93,6 +93,12 @@ impl Store {
         Ok(value)
     }
 
+    /// Whether the database can be read, as soon as nobody else uses it.
+    pub fn answers(&self) -> bool {
+        let version = |db: &Connection| db.pragma_query_value(None, "user_version", |_| Ok(()));
+        self.read(|db| Ok(version(db)?)).is_ok()
+    }
+
     /// Moves the write-ahead log into the database file, as the last act before the process ends.
     ///
     /// # Errors

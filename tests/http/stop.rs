@@ -19,6 +19,20 @@ fn idle_connections_are_closed_and_new_ones_refused() {
     assert!(TcpStream::connect(address).is_err());
 }
 
+/// What the watchdog asks.
+#[test]
+fn the_pulse_beats_while_there_is_a_reactor() {
+    let server = echo(settings());
+    let pulse = server.pulse();
+    assert!(pulse(), "the first answer is always yes");
+    for _ in 0..3 {
+        crate::support::wait_until(deadline(), "it beats without any client", &pulse);
+    }
+    server.stop(deadline());
+    pulse();
+    assert!(!pulse() && !pulse());
+}
+
 #[test]
 fn requests_in_progress_are_answered() {
     let (enter, entered) = bounded(0);

@@ -26,6 +26,7 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("error", &[], &[]),
     layer("clock", &[], &["jiff"]),
     layer("threads", &[], &["crossbeam_channel", "log", "rustix"]),
+    layer("systemd", &["threads"], &["log"]),
     layer("config", &["error"], &["configparser", "log"]),
     layer("logging", &["clock", "config", "error", "threads"], &["log", "serde_json"]),
     layer("http", &["error", "threads"], &["crossbeam_channel", "httparse", "log", "rustix"]),
@@ -40,7 +41,7 @@ pub(super) const LAYERS: &[Layer] = &[
     // What brings them together.
     layer("api", &["auth", "clock", "enrollment", "error", "http", "inventory", "operations", "ssh", "store"], &["base64", "log", "serde", "serde_json"]),
     layer("console", &["http"], &[]),
-    layer("server", &["api", "audit", "auth", "clock", "config", "console", "enrollment", "error", "http", "inventory", "logging", "operations", "ssh", "store", "threads"], &["log", "rustix", "signal_hook"]),
+    layer("server", &["api", "audit", "auth", "clock", "config", "console", "enrollment", "error", "http", "inventory", "logging", "operations", "ssh", "store", "systemd", "threads"], &["log", "rustix", "signal_hook"]),
     layer("cli", &["audit", "auth", "config", "error", "server"], &[]),
 ];
 
@@ -79,7 +80,7 @@ pub(super) const ONLY: &[Only] = &[
     only("std::net::TcpListener", &["src/http/"], "there is one port"),
     only("std::net::TcpStream", &["src/http/"], "sockets of clients belong to http, those of machines to ssh"),
     only("std::env::vars", &["src/config.rs"], "the environment is part of the configuration"),
-    only("std::env::var_os", &["src/inventory/git.rs"], "git gets a chosen part of the environment"),
+    only("std::env::var_os", &["src/inventory/git.rs", "src/systemd.rs"], "git gets a chosen part of the environment; systemd speaks through it"),
     only("std::env::args", &["src/main.rs"], "arguments are parsed by cli"),
     only("println!", &[], "everything else goes to the log"),
     only("eprintln!", &["src/cli.rs"], "everything else goes to the log"),
