@@ -155,7 +155,7 @@ export default async function links({ visit, signal }) {
     async task() {
       machines = await get("/api/links", {}, signal);
       show();
-      health = await get("/api/links/health", { points: 24 }, signal).catch(() => ({}));
+      health = await get("/api/health/links", { points: 24 }, signal).catch(() => ({}));
       if (filters.view === "table") show();
     },
     failed: (error) => machines === null && replace(list, failureBox(error, () => fresh())),
