@@ -65,8 +65,25 @@ export function replace(element, ...children) {
   if (wanted.length === present.length && wanted.every((one, at) => one.isEqualNode(present[at]))) {
     return element;
   }
+  const path = element.contains(document.activeElement) ? pathTo(document.activeElement, element) : null;
   element.replaceChildren(...wanted);
+  if (path) focusAt(element, path);
   return element;
+}
+
+// Where the focus is below an element, as places among children; and the focus back to there, when
+// what stands there now is of the same kind.
+function pathTo(node, top) {
+  const places = [];
+  for (let one = node; one !== top; one = one.parentElement) {
+    places.unshift([...one.parentElement.children].indexOf(one));
+  }
+  return node === top ? null : { places, tag: node.tagName };
+}
+
+function focusAt(top, { places, tag }) {
+  const found = places.reduce((one, at) => one?.children[at], top);
+  if (found?.tagName === tag) found.focus({ preventScroll: true });
 }
 
 // Brings the children of an element in line with a list: each item keeps its element, by its key.

@@ -4,20 +4,23 @@ import { h } from "../core/dom.js";
 import { plural } from "../core/format.js";
 
 // Opens a dialog and gives a promise of its value; null when it was left.
-export function openDialog({ title, content, buttons, wide, onopen }) {
+export function openDialog({ title, content, buttons, wide, bare, onopen }) {
+  const before = document.activeElement;
   return new Promise((resolve) => {
     const close = (value = null) => {
       dialog.close();
       dialog.remove();
+      if (before?.isConnected) before.focus({ preventScroll: true });
       resolve(value);
     };
     const row = buttons?.map(({ label, kind, value, autofocus }) =>
       h(`button${kind ? `.${kind}` : ""}`, { type: "button", autofocus, onclick: () => close(value) }, label),
     );
+    const inside = typeof content === "function" ? content(close) : content;
     const dialog = h(
       "dialog",
       { "aria-label": title, class: wide ? "wide" : "", oncancel: (event) => (event.preventDefault(), close()) },
-      h("div.inside", h("h2", title), typeof content === "function" ? content(close) : content, row && h("div.buttons", row)),
+      bare ? inside : h("div.inside", h("h2", title), inside, row && h("div.buttons", row)),
     );
     dialog.addEventListener("click", (event) => event.target === dialog && close());
     document.body.append(dialog);
