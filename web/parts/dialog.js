@@ -32,7 +32,7 @@ export function openDialog({ title, content, buttons, wide, bare, onopen }) {
 // Asks before something is done to machines or users, and names every one of them.
 export async function confirmAct({ title, text, named = [], word = "machine", act, danger = true }) {
   const content = [
-    text && h("p", text),
+    typeof text === "string" ? h("p", text) : text,
     named.length > 0 && [
       h("p.small.soft", plural(named.length, word)),
       h("ul.names.mono.small", { tabindex: named.length > 12 ? "0" : null, "aria-label": "Names" }, named.map((one) => h("li", one))),
