@@ -68,10 +68,10 @@ impl Console {
             return Some(asset.answer(ask));
         }
         match &self.index {
-            Some(index) if ask.word.is_empty() || self.pages.contains(&ask.word) => {
+            Some(index) if ask.path == "/" || self.pages.contains(&ask.word) => {
                 Some(index.answer(ask))
             }
-            None if ask.word.is_empty() => {
+            None if ask.path == "/" => {
                 Some(safe(404).body("text/plain; charset=utf-8", MISSING.as_bytes()))
             }
             _ => None,

@@ -77,7 +77,7 @@ static ROUTES: &[Route] = &[
     row(Get, "/api/scripts/{id}", May(ReadInventory), "getScript", |api, call| scripts::one(&api.store, &api.catalogue, call.path("id")?)),
     row(Post, "/api/operations/run", May(Run), "runOperation", |api, call| operations::run(&api.operations, call.request, call.caller()?)).audited("operation.run"),
     row(Get, "/api/operations", May(ReadOperations), "listOperations", |api, call| operations::list(&api.operations, call.request)),
-    row(Get, "/api/operations/{id}", May(ReadOperations), "getOperation", |api, call| operations::one(&api.operations, call.path("id")?)),
+    row(Get, "/api/operations/{id}", May(ReadOperations), "getOperation", |api, call| operations::one(&api.operations, call.request, call.path("id")?)),
     row(Get, "/api/operations/{id}/events", Ticket(ReadOperations), "streamOperationEvents", |api, call| events::stream(&api.operations, call.request, call.path("id")?)),
     row(Post, "/api/operations/{id}/stop", May(Stop), "stopOperation", |api, call| operations::stop(&api.operations, call.request, call.caller()?, call.path("id")?)).audited("operation.stop"),
     row(Get, "/api/git/status", May(ReadSync), "getSyncStatus", |api, _| git::status(&api.sync)),
