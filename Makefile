@@ -5,7 +5,7 @@
 CARGO_TARGET_DIR ?= target
 LINKOPSD := $(CARGO_TARGET_DIR)/release/linkopsd
 PREFIX ?= /usr/local
-TESTS_WEB ?= web/test/
+TESTS_WEB ?= $(wildcard web/test/*.test.mjs)
 CONFIG ?= /etc/linkops/config.ini
 
 help: ## list the targets

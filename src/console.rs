@@ -9,7 +9,7 @@ struct Console {
     index: Option<Index>,
     /// The files that it names.
     assets: &'static [Asset],
-    /// First words of the addresses that are pages.
+    /// The addresses that are pages, as `/links/:id` where a part of them is a name.
     pages: &'static [&'static str],
 }
 
@@ -41,8 +41,6 @@ const MISSING: &str = "This linkopsd was built without its web console.\n\n\
 /// What of a request matters here.
 struct Ask<'a> {
     path: &'a str,
-    /// The first part of the path.
-    word: &'a str,
     /// `Accept-Encoding`.
     takes: Option<&'a str>,
     /// `If-None-Match`.
@@ -56,7 +54,6 @@ pub fn answer(request: &Request) -> Option<Response> {
     }
     BUILT.answer(&Ask {
         path: &request.path,
-        word: request.segments().first().map_or("", String::as_str),
         takes: request.header("accept-encoding"),
         holds: request.header("if-none-match"),
     })
@@ -68,11 +65,11 @@ impl Console {
             return Some(asset.answer(ask));
         }
         match &self.index {
-            Some(index) if ask.path == "/" || self.pages.contains(&ask.word) => {
+            Some(index) if self.pages.iter().any(|page| is_of(ask.path, page)) => {
                 Some(index.answer(ask))
             }
             None if ask.path == "/" => {
-                Some(safe(404).body("text/plain; charset=utf-8", MISSING.as_bytes()))
+                Some(safe(200).body("text/plain; charset=utf-8", MISSING.as_bytes()))
             }
             _ => None,
         }
@@ -125,6 +122,19 @@ impl Ask<'_> {
     }
 }
 
+/// Whether a path is an address of a page.
+fn is_of(path: &str, page: &str) -> bool {
+    let (mut parts, mut wanted) = (path.split('/'), page.split('/'));
+    loop {
+        match (parts.next(), wanted.next()) {
+            (None, None) => return true,
+            (Some(part), Some(want)) if want == part => {}
+            (Some(part), Some(want)) if want.starts_with(':') && !part.is_empty() => {}
+            _ => return false,
+        }
+    }
+}
+
 fn safe(status: u16) -> Response {
     Response::new(status)
         .header("X-Content-Type-Options", "nosniff")
@@ -152,12 +162,12 @@ mod tests {
     const WITH: Console = Console {
         index: Some(Index { hash: "7", plain: b"plain", packed: b"packed page" }),
         assets: &[ASSET],
-        pages: &["links"],
+        pages: &["/", "/links", "/links/:id"],
     };
     const WITHOUT: Console = Console { index: None, assets: &[], pages: &[] };
 
     fn ask<'a>(path: &'a str, takes: Option<&'a str>) -> Ask<'a> {
-        Ask { path, word: path.split('/').nth(1).unwrap_or_default(), takes, holds: None }
+        Ask { path, takes, holds: None }
     }
 
     #[test]
@@ -169,7 +179,9 @@ mod tests {
             assert_eq!(answer.header_value("content-security-policy"), Some(POLICY));
             assert_eq!(answer.header_value("cache-control"), Some("no-cache"));
         }
-        for path in ["/api", "/api/links", "/health", "/favicon.ico", "/assets/app-2.js"] {
+        let others =
+            ["//", "/links/", "/links/a/b", "/api", "/api/links", "/health", "/assets/app-2.js"];
+        for path in others {
             assert!(WITH.answer(&ask(path, None)).is_none(), "{path}");
         }
         assert_eq!(WITH.answer(&ask("/", None)).unwrap().bytes(), b"plain");
@@ -191,7 +203,7 @@ mod tests {
     fn without_the_files_it_says_how_to_get_them() {
         let answer = WITHOUT.answer(&ask("/", Some("gzip"))).unwrap();
         let text = String::from_utf8_lossy(answer.bytes()).into_owned();
-        assert!(answer.status() == 404 && text.contains("make build"), "{text}");
+        assert!(answer.status() == 200 && text.contains("make build"), "{text}");
         assert!(WITHOUT.answer(&ask("/links", None)).is_none());
     }
 

@@ -112,10 +112,10 @@ function page(builder) {
     .replace("  </head>", `${links}  </head>`);
 }
 
-// The first words of the addresses that are pages: the server answers them with index.html.
-async function pageWords() {
+// The addresses that are pages: the server answers them with index.html.
+async function pageAddresses() {
   const { pages } = await import("./core/routes.js");
-  return [...new Set(pages.map((one) => one.path.split("/")[1]).filter(Boolean))].sort();
+  return pages.map((one) => one.path).sort();
 }
 
 // Writes a file only when it has changed, so that cargo sees no change where there is none.
@@ -146,7 +146,7 @@ async function main() {
   write("index.html", html);
   write("index.html.gz", gzipSync(html, { level: 9 }));
   lines.push(["index", hash(html)].join("\t"));
-  for (const word of await pageWords()) lines.push(["page", word].join("\t"));
+  for (const address of await pageAddresses()) lines.push(["page", address].join("\t"));
   removeOthers(kept);
   write("manifest", Buffer.from(lines.sort().join("\n") + "\n"));
   console.log(`console: ${builder.all().length} files in ${relative(process.cwd(), out) || "."}`);

@@ -31,8 +31,8 @@ fn tables(dist: &Path, manifest: &str) -> String {
                 let entry = format!("Asset {{ path: {path:?}, kind: {kind:?}, packed: {packed} }}");
                 let _ = writeln!(assets, "    {entry},");
             }
-            ["page", word] => {
-                let _ = write!(pages, "{word:?}, ");
+            ["page", address] => {
+                let _ = write!(pages, "{address:?}, ");
             }
             _ => {}
         }

@@ -1,5 +1,5 @@
-// Every page: its address, its title, who may see it, and the module that makes it. The first word
-// of each address is also known to the server, which answers it with the console.
+// Every page: its address, its title, who may see it, and the module that makes it. The server
+// knows the addresses from here and answers each with the console.
 
 export const pages = [
   { path: "/signin", title: "Sign in", open: true, load: () => import("../pages/signin.js") },

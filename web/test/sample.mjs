@@ -1,6 +1,8 @@
 // The fleet of the screenshots: three providers, machines behind their hosts, one that is down, one
 // that is not enrolled, and scripts that do something worth seeing.
 
+import { writeFileSync } from "node:fs";
+
 const vm = (id, host, tags, more = {}) => ({
   id,
   type: "VM",
@@ -101,3 +103,19 @@ echo "restarted, answers in 41 ms"`),
 done`),
   },
 };
+
+// Fills a fleet with what has happened on it; gives the ids of what the pages show.
+export async function seed(fleet) {
+  await fleet.sync();
+  writeFileSync(fleet.path("ids", stranger), "LINKOPS-00000000-0000-4000-8000-000000000000\n");
+  await fleet.call("POST", "/api/links/verify", {});
+  const able = machines.filter((one) => !one.down && one.id !== stranger).map((one) => one.id);
+  const web = able.filter((id) => id.startsWith("web-"));
+  await fleet.run(["system-facts"], able);
+  await fleet.run(["disk-usage"], able, { flags: { "disk-usage": ["--limit=90"] } });
+  await fleet.run(["security-updates"], able.slice(0, 4));
+  const partial = await fleet.run(["system-facts", "restart-web"], able);
+  await fleet.run(["disk-usage"], web);
+  const { operation_id: running } = await fleet.call("POST", "/api/operations/run", { scripts: ["security-updates", "long-haul"], targets: able, concurrency: 7 });
+  return { partial, running, able };
+}
