@@ -45,13 +45,12 @@ export default async function links({ visit, signal }) {
       { id: "status", label: "Status", sort: true, cell: (one) => status(one.status) },
       { id: "name", label: "Name", sort: true, kind: "main", cell: (one) => (one.name === one.id ? one.id : [one.name, " ", h("span.soft.small.aside", one.id)]) },
       { id: "type", label: "Type", sort: true, kind: "wide", cell: (one) => typeTag(one.type) },
-      { id: "host", label: "Address", sort: true, kind: "wide", cell: (one) => h("span.mono", `${one.ssh.user}@${one.ssh.host}:${one.ssh.port}`) },
-      { id: "proxyJump", label: "Through", sort: true, kind: "wide", cell: (one) => one.ssh.proxyJump ?? "" },
+      { id: "host", label: "Address", sort: true, kind: "widest", cell: (one) => h("span.mono", `${one.ssh.user}@${one.ssh.host}:${one.ssh.port}`) },
+      { id: "proxyJump", label: "Through", sort: true, kind: "wider", cell: (one) => one.ssh.proxyJump ?? "" },
       { id: "tags", label: "Tags", kind: "wide", cell: (one) => tags(one.tags) },
       { id: "enrolled", label: "Enrolled", sort: true, cell: (one) => enrolled(one) },
-      { id: "history", label: "Latency", kind: "wide", cell: (one) => health[one.id]?.length > 1 && sparkline(health[one.id], one.id) },
-      { id: "latency", label: "ms", sort: true, kind: "number", cell: (one) => (one.health.latency === null ? "–" : count(one.health.latency)) },
-      { id: "lastSeen", label: "Last seen", sort: true, kind: "wide", cell: (one) => timeAgo(one.health.lastSeen) },
+      { id: "latency", label: "Latency", sort: true, kind: "number", cell: (one) => h("span.latency", health[one.id]?.length > 1 && sparkline(health[one.id], one.id), h("span.ms", one.health.latency === null ? "–" : `${count(one.health.latency)} ms`)) },
+      { id: "lastSeen", label: "Last seen", sort: true, kind: "widest", cell: (one) => timeAgo(one.health.lastSeen) },
     ];
   }
 

@@ -133,7 +133,7 @@ function healthLine(one, points, most) {
     h("a.grow", { href: `/links/${encodeURIComponent(one.id)}` }, one.name),
     points.length > 1 && sparkline(points, one.id),
     isGone
-      ? h("span.soft.small", "seen ", timeAgo(lastSeen))
+      ? h("span.soft.small", lastSeen === null ? "never seen" : ["seen ", timeAgo(lastSeen)])
       : [h("span.bar.latency", { "aria-hidden": "true" }, h("span", { style: { "--to": `${Math.max(2, (100 * latency) / most)}%` } })), h("span.number.ms", `${count(latency)} ms`)],
   );
 }

@@ -16,6 +16,7 @@ export function logView({ label, changed = () => {} }) {
   let rowHeight = 18;
   let columns = 80;
   let follows = true;
+  let before = 0;
   let wraps = false;
   let map = null;
   const finding = { text: "", lines: [], at: -1, next: 0, turn: 0, isBusy: false };
@@ -48,7 +49,8 @@ export function logView({ label, changed = () => {} }) {
     map = wraps && output ? wrapMap(output, columns) : null;
     rows.replaceChildren();
     follows = true;
-    element.scrollTop = 0;
+    before = 0;
+    tell();
     update();
     if (finding.text) search();
   }
@@ -171,8 +173,11 @@ export function logView({ label, changed = () => {} }) {
 
   const redraw = onFrame(draw);
   element.addEventListener("scroll", () => {
+    // Only who scrolls up leaves the end; that there is more below now is no wish.
     const isDown = element.scrollTop + element.clientHeight >= element.scrollHeight - 4;
-    if (isDown !== follows) ((follows = isDown), tell());
+    const isUp = element.scrollTop < before - 2;
+    before = element.scrollTop;
+    if (isDown !== follows && (isDown || isUp)) ((follows = isDown), tell());
     redraw();
   });
   new ResizeObserver(onFrame(update)).observe(element);

@@ -30,8 +30,8 @@ export function scriptPicker({ catalogue, chosen, flags, changed }) {
     const full = !on && chosen.length >= MOST_SCRIPTS;
     const box = h("input", { type: "checkbox", disabled: full, onchange: (event) => toggle(one.id, event.target.checked) });
     box.checked = on;
-    const time = one.estimatedDuration === null ? "" : `about ${duration(one.estimatedDuration * 1000)}`;
-    return h("li", { class: on ? "chosen" : "" }, h("label", box, h("span.grow", h("strong", one.emoji && h("span", { "aria-hidden": "true" }, one.emoji, " "), one.name), h("span.soft.small", one.description)), h("span.soft.small", time)));
+    const time = one.estimatedDuration === null ? "" : `about ${duration(one.estimatedDuration * 1000)}`.replace(".0 s", " s");
+    return h("li", { class: on ? "chosen" : "" }, h("label", box, h("span.grow", h("strong", one.emoji && h("span", { "aria-hidden": "true" }, one.emoji, " "), one.name), h("span.soft.small", one.description)), h("span.soft.small.time", time)));
   }
 
   function showOrder() {

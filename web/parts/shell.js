@@ -61,7 +61,7 @@ function sidebar(running) {
   return h(
     "div.sidebar",
     h("a.brand", { href: "/", "aria-label": "LinkOps, to the overview" }, h("img", { src: "asset:icon.svg", alt: "" }), h("span.label", "LinkOps")),
-    h("button.find", { type: "button", onclick: openPalette, "aria-label": "Go to or do…" }, icon("search"), h("span.label", "Go to or do…"), h("kbd", "Ctrl K")),
+    h("button.find", { type: "button", onclick: openPalette, "aria-label": "Go to or do…" }, icon("search"), h("span.label", "Go to…"), h("kbd", "Ctrl K")),
     h("nav.nav", { "aria-label": "Pages" }, links),
     h(
       "div.bottom",

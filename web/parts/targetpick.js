@@ -57,8 +57,8 @@ export function targetPicker({ machines, chosen, changed }) {
     return h("label.target", { style: { top: `${at * ROW}px` }, data: { on: String(box.checked) } }, box, statusMark(one.status), h("span.grow", one.name, one.name !== one.id && h("span.soft.small", ` ${one.id}`)), one.enrolled ? null : enrolled(one), typeTag(one.type));
   }
 
-  const all = h("button.plain", { type: "button", onclick: () => (found.forEach((one) => chosen.add(one.id)), window_(), changed()) }, "Choose all shown");
-  const none = h("button.plain", { type: "button", onclick: () => (chosen.clear(), (traits.tags = []), (traits.types = []), show(), changed()) }, "Choose none");
+  const all = h("button.plain", { type: "button", onclick: () => (found.forEach((one) => chosen.add(one.id)), window_(), changed()) }, "All shown");
+  const none = h("button.plain", { type: "button", onclick: () => (chosen.clear(), (traits.tags = []), (traits.types = []), show(), changed()) }, "None");
 
   function show() {
     replace(chips, [...TYPES.map((one) => chip("types", one)), ...allTags(machines).map((one) => chip("tags", one))]);
@@ -66,5 +66,5 @@ export function targetPicker({ machines, chosen, changed }) {
   }
 
   show();
-  return { element: h("div.stack.tight", chips, h("div.row", h("div.grow", search), all, none), list), show };
+  return { element: h("div.stack.tight", chips, h("div.pickhead", search, all, none), list), show };
 }

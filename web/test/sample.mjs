@@ -36,7 +36,6 @@ const bash = (text) => `#!/bin/bash -eu\n${text}\n`;
 export const scripts = {
   "system-facts": {
     name: "System facts",
-    emoji: "🖥️",
     description: "Kernel, uptime, memory and load of a machine",
     estimatedDuration: 1,
     tags: ["read-only"],
@@ -47,7 +46,6 @@ echo "load     $(cut -d' ' -f1-3 /proc/loadavg)"`),
   },
   "disk-usage": {
     name: "Disk usage",
-    emoji: "💾",
     description: "How full each disk is; fails when one has reached the limit",
     flags: ["--limit=80"],
     estimatedDuration: 1,
@@ -61,7 +59,6 @@ done
   },
   "security-updates": {
     name: "Security updates",
-    emoji: "🔒",
     description: "Installs what the distribution has marked as security fixes",
     flags: ["--dry-run", "--reboot=never"],
     estimatedDuration: 6,
@@ -76,7 +73,6 @@ echo "4 packages updated"`),
   },
   "restart-web": {
     name: "Restart web server",
-    emoji: "🔁",
     description: "Drains the balancer, restarts nginx, waits until it answers",
     flags: ["--grace=10"],
     estimatedDuration: 3,
@@ -93,7 +89,6 @@ echo "restarted, answers in 41 ms"`),
   },
   "long-haul": {
     name: "Rebuild search index",
-    emoji: "🧭",
     description: "Rebuilds the index, shard by shard; takes a while",
     estimatedDuration: 20,
     tags: ["changes"],
