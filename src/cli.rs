@@ -161,7 +161,7 @@ fn run(command: &Command, config: &Path) -> Result<()> {
 
 /// R10.5: what is wrong stands in the log, too, where that can be written.
 fn serve(path: &Path) -> Result<()> {
-    server::run(Config::load(path).inspect_err(|error| server::refuse(path, error))?)
+    server::run(&Config::load(path).inspect_err(|error| server::refuse(path, error))?)
 }
 
 fn audit(config: &Path, expected: Option<&Head>) -> Result<()> {

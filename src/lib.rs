@@ -16,7 +16,7 @@
 //! *The features*, a noun each, with their SQL in their `store.rs`. [`audit`]: who did what, for
 //! all the others. [`auth`]: who is calling, and
 //! what they may do. [`inventory`]: the machines and scripts of the repository. [`enrollment`]:
-//! machines prove that they are the ones that are meant. [`operations`]: scripts run on machines,
+//! machines prove that they are the ones that are meant. [`health`]: whether they answer, and how fast. [`operations`]: scripts run on machines,
 //! and a run outlives its connection and LinkOps itself.
 //!
 //! *What brings them together.* [`api`] is the wire contract, with the table of calls. [`console`]
@@ -46,6 +46,7 @@ pub mod auth;
 pub mod inventory;
 
 pub mod enrollment;
+pub mod health;
 pub mod operations;
 
 pub mod api;

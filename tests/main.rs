@@ -10,6 +10,7 @@ mod configuration;
 mod enrollment;
 mod git_sync;
 mod git_sync_servers;
+mod health;
 mod http;
 mod inventory;
 mod inventory_model;

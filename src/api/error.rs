@@ -147,6 +147,14 @@ pub(super) fn with_details(
     body(status, code, message, details, &request.id)
 }
 
+/// What stands beside the components when some of them are down: the answer is a failure too.
+pub(super) fn unhealthy(down: &[&str], request: &Request) -> Value {
+    let message = format!("down: {}\n`components` says why", down.join(", "));
+    let failure = body(503, "UNHEALTHY", &message, &json!({ "down": down }), &request.id);
+    let mut failure: Value = serde_json::from_slice(failure.bytes()).unwrap_or_default();
+    failure["error"].take()
+}
+
 /// RFC 9110 section 15.5.6: the answer names the methods that there are.
 pub(super) fn method_not_allowed(allowed: &str, request: &Request) -> Response {
     let message = format!("{} cannot be used here, only {allowed}", request.method.as_str());

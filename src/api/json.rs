@@ -1,6 +1,7 @@
 //! JSON in and out of requests: strict when reading, so that a typing error is never ignored.
 
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -64,6 +65,23 @@ pub(super) fn known_parameters(request: &Request, known: &[String]) -> Result<()
             Err(Error::invalid(name.as_str(), text))
         }
     }
+}
+
+/// A whole number of the query, or what stands for it.
+///
+/// # Errors
+/// It is no number, or outside the range.
+pub(super) fn number(
+    request: &Request,
+    name: &str,
+    default: u32,
+    range: RangeInclusive<u32>,
+) -> Result<u32> {
+    let Some(text) = request.query(name) else { return Ok(default) };
+    text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
+        let (from, to) = (range.start(), range.end());
+        Error::invalid(name, format!("{text:?} is not a whole number from {from} to {to}"))
+    })
 }
 
 /// Answers with a value.

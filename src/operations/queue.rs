@@ -219,6 +219,14 @@ impl Operations {
         (self.shared.waiting(), lock(&self.shared.live).len())
     }
 
+    /// How many operations that are kept have ended, by status.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn finished(&self) -> Result<Vec<(String, u64)>> {
+        self.shared.store.read(store::finished)
+    }
+
     /// Takes no more work, waits for what runs until `deadline`, then leaves it: the scripts go
     /// on and are followed after the next start.
     pub fn stop(&self, deadline: Instant) {

@@ -153,6 +153,15 @@ pub(super) fn operation(db: &Connection, id: Id) -> Result<Operation> {
         .unwrap_or_else(|| Err(Error::not_found(Noun::Operation, id.to_string())))
 }
 
+/// How many operations that are kept have ended, by how.
+pub(super) fn finished(db: &Connection) -> Result<Vec<(String, u64)>> {
+    let sql = "SELECT status, count(*) FROM operations WHERE ended_at IS NOT NULL
+               GROUP BY status ORDER BY status";
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, u32>(1)?.into())))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 /// The numbers of all operations that have not ended, oldest first.
 pub(super) fn open(db: &Connection) -> Result<Vec<Id>> {
     let mut query = db.prepare_cached(

@@ -47,6 +47,7 @@ impl LinkOps {
              [git]\nrepository_url = {url}\nlocal_path = git-repo\nsync_interval_minutes = 0\n\
              [ssh]\nkeys_directory = {}\nknown_hosts_path = ssh/known_hosts\n\
              connection_timeout = 10\nmax_retries = 2\nretry_delay = 1\n\
+             [health]\ncheck_interval_minutes = 0\n\
              [operations]\nmax_concurrency = 50\nstop_grace = 2\n\
              [logging]\npath = api.log\nlevel = DEBUG\n",
             "s".repeat(40),

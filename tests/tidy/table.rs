@@ -36,12 +36,13 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("audit", &["error", "store"], &["rusqlite", "serde_json", "sha2"]),
     layer("auth", &["clock", "error", "store", "threads"], &["argon2", "getrandom", "hmac", "jsonwebtoken", "log", "rusqlite", "serde", "sha2"]),
     layer("inventory", &["clock", "error", "ssh", "store", "threads"], &["base64", "log", "rusqlite", "rustix", "serde", "serde_json", "serde_yaml", "sha2"]),
-    layer("enrollment", &["clock", "error", "inventory", "ssh", "store", "threads"], &["log"]),
+    layer("enrollment", &["clock", "error", "inventory", "ssh", "store", "threads"], &["log", "rusqlite"]),
+    layer("health", &["clock", "enrollment", "error", "inventory", "store", "threads"], &["crossbeam_channel", "log", "rusqlite", "rustix"]),
     layer("operations", &["clock", "error", "inventory", "ssh", "store", "threads"], &["crossbeam_channel", "log", "rusqlite", "serde", "serde_json"]),
     // What brings them together.
-    layer("api", &["auth", "clock", "enrollment", "error", "http", "inventory", "operations", "ssh", "store"], &["base64", "log", "serde", "serde_json"]),
+    layer("api", &["auth", "clock", "enrollment", "error", "health", "http", "inventory", "operations", "ssh", "store"], &["base64", "log", "serde", "serde_json"]),
     layer("console", &["http"], &[]),
-    layer("server", &["api", "audit", "auth", "clock", "config", "console", "enrollment", "error", "http", "inventory", "logging", "operations", "ssh", "store", "systemd", "threads"], &["log", "rustix", "signal_hook"]),
+    layer("server", &["api", "audit", "auth", "clock", "config", "console", "enrollment", "error", "health", "http", "inventory", "logging", "operations", "ssh", "store", "systemd", "threads"], &["log", "rustix", "signal_hook"]),
     layer("cli", &["audit", "auth", "config", "error", "server"], &[]),
 ];
 
