@@ -127,7 +127,9 @@ export class Fleet {
     const scripts = {};
     for (const [id, { text, ...fields }] of Object.entries(this.scripts)) {
       const path = `scripts/${id}.sh`;
-      writeFileSync(join(this.repository, path), text);
+      // A script can look at a file of the test: @GATE@ is `gate` in the fleet's directory.
+      const real = text.replace(/@([A-Z]+)@/g, (_, name) => this.path(name.toLowerCase()));
+      writeFileSync(join(this.repository, path), real);
       scripts[id] = { name: id, description: `The script ${id}`, path, ...fields };
     }
     this.writeRepository("links.yaml", JSON.stringify({ links }, null, 1));
