@@ -61,11 +61,11 @@ function sidebar(running) {
   return h(
     "div.sidebar",
     h("a.brand", { href: "/", "aria-label": "LinkOps, to the overview" }, h("img", { src: "asset:icon.svg", alt: "" }), h("span.label", "LinkOps")),
-    h("button.find", { type: "button", onclick: openPalette, "aria-label": "Go to or do…" }, icon("search"), h("span.label", "Go to…"), h("kbd", "Ctrl K")),
+    h("button.find", { type: "button", onclick: openPalette }, icon("search"), h("span.label", "Go to…"), h("kbd", "Ctrl K")),
     h("nav.nav", { "aria-label": "Pages" }, links),
     h(
       "div.bottom",
-      menuButton([icon("user"), h("span.label", username, h("span.role", role))], { items: ownMenu, kind: ".who", label: `${username}, ${role}: account, theme, sign out` }),
+      menuButton([icon("user"), h("span.label", username, h("span.role", role)), h("span.unseen", ": account, theme, sign out")], { items: ownMenu, kind: ".who" }),
     ),
   );
 }
@@ -82,7 +82,7 @@ function tabs() {
     "nav.tabs",
     { "aria-label": "Pages, short" },
     first.map((one) => h("a", { href: one.path }, icon(one.icon), one.label)),
-    menuButton([icon("more"), "More"], { items: rest, label: "More" }),
+    menuButton([icon("more"), "More"], { items: rest }),
   );
 }
 

@@ -54,7 +54,7 @@ export class Browser {
     const page = await context.newPage();
     page.setDefaultTimeout(20_000);
     page.wrongs = [];
-    page.faults = faults;
+    page.faults = ["/api/tables/query", ...faults];
     const isFault = (text) => page.faults.some((one) => text.includes(one));
     page.on("console", (message) => {
       const text = `${message.text()} ${message.location().url}`;
