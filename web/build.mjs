@@ -69,7 +69,17 @@ function source(path) {
   if (!library) return readFileSync(join(root, path), "utf8");
   if (library.text) return library.text();
   const text = readFileSync(join(root, "node_modules", library.file), "utf8");
-  return text.replace(/\n\/[/*]# sourceMappingURL=.*\n?/g, "\n") + (library.append ?? "");
+  const bare = text.replace(/\n\/[/*]# sourceMappingURL=.*\n?/g, "\n");
+  return change(bare, path, library.changes ?? []) + (library.append ?? "");
+}
+
+// A library's text with our changes; a change that does not fit any more ends the build.
+function change(text, path, changes) {
+  return changes.reduce((all, [pattern, better, times]) => {
+    const found = all.match(pattern)?.length ?? 0;
+    if (found !== times) throw new Error(`${path}: ${pattern} is there ${found} times, not ${times}`);
+    return all.replace(pattern, better);
+  }, text);
 }
 
 function resolve(from, name) {

@@ -8,9 +8,35 @@ import { fileURLToPath } from "node:url";
 const root = dirname(fileURLToPath(import.meta.url));
 const modules = join(root, "node_modules");
 
-// By the name under which our modules import them: a file below node_modules, or a text.
+// xterm.js writes style elements and style attributes as texts, which our Content-Security-Policy
+// forbids; the same by way of the object model is allowed. Style elements stay empty, and their text
+// goes into a sheet that the document adopts.
+const STYLE = `
+function sheetElement(document) {
+  const element = document.createElement("style");
+  const sheet = new CSSStyleSheet();
+  document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
+  Object.defineProperty(element, "textContent", { set: (text) => void sheet.replaceSync(text) });
+  const remove = element.remove.bind(element);
+  element.remove = () => {
+    document.adoptedStyleSheets = document.adoptedStyleSheets.filter((one) => one !== sheet);
+    remove();
+  };
+  return element;
+}
+`;
+
+// By the name under which our modules import them: a file below node_modules, or a text. `changes`
+// are replaced in the file, each of which must be there as often as it says.
 export const vendored = {
-  "@xterm/xterm": { file: "@xterm/xterm/lib/xterm.mjs" },
+  "@xterm/xterm": {
+    file: "@xterm/xterm/lib/xterm.mjs",
+    changes: [
+      [/([\w$]+(?:\.[\w$]+)*)\.createElement\("style"\)/g, "sheetElement($1)", 3],
+      [/(\w+)\.setAttribute\("style",`\$\{\1\.getAttribute\("style"\)\|\|""\}\$\{(\w+)\};`\)/g, '$1.style.cssText+=$2+";"', 1],
+    ],
+    append: STYLE,
+  },
   "@xterm/addon-fit": { file: "@xterm/addon-fit/lib/addon-fit.mjs" },
   "@xterm/addon-search": { file: "@xterm/addon-search/lib/addon-search.mjs" },
   // The only minified form of uPlot sets a variable.

@@ -228,8 +228,11 @@ describe("operations", () => {
     assert.deepEqual(await dialog.locator(".names li").allInnerTexts(), able);
     await dialog.getByRole("button", { name: "Stop" }).click();
     await page.locator(".badge.stop").waitFor();
-    assert.equal((await fleet.call("GET", `/api/operations/${id}`)).status, "stopped");
-    console.log(await page.locator(".progress").innerText());
+    const { status, result } = await fleet.call("GET", `/api/operations/${id}`);
+    assert.equal(status, "stopped");
+    assert.equal(result.stopped + result.skipped, 6);
+    const words = [["stopped", result.stopped], ["skipped", result.skipped]].filter(([, number]) => number > 0);
+    await page.locator(".progress").getByText(words.map(([word, number]) => `${number} ${word}`).join(", ")).waitFor();
     assert.equal(await page.getByRole("button", { name: "Stop…" }).count(), 0);
   });
 
