@@ -15,7 +15,7 @@ const STREAMS = ["stdout", "stderr"];
 
 export class Output {
   #blocks = [];
-  #tail = newTail(0, { stdout: PLAIN, stderr: PLAIN });
+  #tail = newTail(0, { stdout: PLAIN, stderr: PLAIN }, { stdout: false, stderr: false });
   #rest = { stdout: "", stderr: "" };
   #cache = new Map();
   bytes = 0;
@@ -67,16 +67,17 @@ export class Output {
     tail.lengths.push(line.length | (stream === "stderr" ? ERROR : 0) | open);
     tail.widths.push(textWidth(plainText(line)));
     tail.after[stream] = styleAfter(line, tail.after[stream]);
+    tail.isOpen[stream] = open !== 0;
     tail.size += line.length + 1;
   }
 
   // Moves the lines that are in memory into a blob.
   seal() {
-    const { lines, first, before, after, lengths, widths } = this.#tail;
+    const { lines, first, before, wasOpen, after, isOpen, lengths, widths } = this.#tail;
     if (lines.length === 0) return;
-    const block = { first, before, lengths: Uint16Array.from(lengths), widths: Uint16Array.from(widths), blob: new Blob([lines.join("\n")]) };
+    const block = { first, before, wasOpen, lengths: Uint16Array.from(lengths), widths: Uint16Array.from(widths), blob: new Blob([lines.join("\n")]) };
     this.#blocks.push(block);
-    this.#tail = newTail(first + lines.length, { ...after });
+    this.#tail = newTail(first + lines.length, after, isOpen);
   }
 
   // Nothing more will come.
@@ -121,7 +122,7 @@ export class Output {
     if (number >= ended) {
       const stream = this.#open()[number - ended];
       if (stream === undefined) return undefined;
-      return { text: this.#rest[stream], isError: stream === "stderr", isMore: false, before: this.#tail.after[stream] };
+      return { text: this.#rest[stream], isError: stream === "stderr", isMore: this.#tail.isOpen[stream], before: this.#tail.after[stream] };
     }
     if (number >= this.#tail.first) return lineOf(this.#tail, number - this.#tail.first);
     const block = this.#blockOf(number);
@@ -172,8 +173,9 @@ export class Output {
   }
 }
 
-function newTail(first, after) {
-  return { first, lines: [], lengths: [], widths: [], size: 0, before: { ...after }, after: { ...after } };
+// Per stream: the style that the lines before have left, and whether the last of them goes on here.
+function newTail(first, after, isOpen) {
+  return { first, lines: [], lengths: [], widths: [], size: 0, before: { ...after }, after: { ...after }, wasOpen: { ...isOpen }, isOpen: { ...isOpen } };
 }
 
 // Where to cut a piece of a line that is too long: not inside a character or an escape sequence.
@@ -191,16 +193,16 @@ function lineOf(block, at) {
   return {
     text: block.lines[at],
     isError: stream === "stderr",
-    isMore: isMore(block.lengths, at),
+    isMore: isMore(block, at, stream),
     before: styleBefore(block, at, stream),
   };
 }
 
-function isMore(lengths, at) {
+function isMore({ lengths, wasOpen }, at, stream) {
   for (let one = at - 1; one >= 0; one -= 1) {
     if ((lengths[one] & ERROR) === (lengths[at] & ERROR)) return (lengths[one] & OPEN) !== 0;
   }
-  return false;
+  return wasOpen[stream];
 }
 
 function styleBefore(block, at, stream) {

@@ -22,10 +22,9 @@ export default async function audit({ visit, signal }) {
   const more = h("button", { type: "button", hidden: true, onclick: () => load(cursor) }, "Show older ones");
   const tally = h("span.tally.number", { role: "status" });
   const fields = {};
-  for (const [name, label] of [["actor", "Who"], ["action", "What"], ["target", "On"]]) {
+  for (const [name, label] of [["actor", "Who"], ["action", "What"], ["target", "On"], ["result", "Result"]]) {
     fields[name] = h("input", { type: "search", "aria-label": label, placeholder: label, onchange: () => change({ [name]: fields[name].value.trim() }) });
   }
-  fields.result = h("select", { "aria-label": "Result", onchange: () => change({ result: fields.result.value }) }, ["", "ok", "denied", "failed"].map((one) => h("option", { value: one }, one === "" ? "Result: all" : one)));
   for (const [name, label] of [["from", "From"], ["to", "Until"]]) {
     fields[name] = h("input", { type: "date", "aria-label": label, onchange: () => change({ [name]: fields[name].value }) });
   }
@@ -40,7 +39,7 @@ export default async function audit({ visit, signal }) {
       { id: "actor", label: "Who", cell: (one) => h("strong", one.actor) },
       { id: "action", label: "What", kind: "main", cell: (one) => h("code", one.action) },
       { id: "target", label: "On", cell: (one) => one.target ?? "" },
-      { id: "result", label: "Result", cell: (one) => status(one.result) },
+      { id: "result", label: "Result", cell: (one) => (one.result === "ok" ? status("ok") : status("denied", one.result)) },
       { id: "address", label: "From", kind: "wide", cell: (one) => h("span.mono", one.address ?? "") },
       { id: "detail", label: "Detail", kind: "wider", cell: (one) => one.detail !== null && h("span.mono.small.soft", { title: JSON.stringify(one.detail) }, JSON.stringify(one.detail)) },
     ],

@@ -20,7 +20,7 @@ export async function makePane({ name, machines, send, typed, assign, zoom, sign
   const find = square("Search in this terminal", "search", () => showFinder(finder.hidden));
   const grow = square("This pane alone", "overview", () => zoom(name));
   const field = h("input", { type: "search", "aria-label": `Search in pane ${name}`, placeholder: "Search", onkeydown: seek });
-  const finder = h("div.finder", { hidden: true }, field, square("Match before", "up", () => tool.search.findPrevious(field.value)), square("Next match", "down", () => tool.search.findNext(field.value)));
+  const finder = h("div.finder", { hidden: true }, field, square("Match before", "up", () => tool.find(field.value, true)), square("Next match", "down", () => tool.find(field.value, false)));
   const place = h("div.termplace");
   const over = h("div.over", { hidden: true });
   const element = h("section.pane", { "aria-label": `Pane ${name}`, data: { pane: name } }, h("header", h("span.letter", { "aria-hidden": "true" }, name), choice, state, h("span.grow"), finder, link, cut, find, grow), h("div.termbox", place, over));
@@ -32,15 +32,14 @@ export async function makePane({ name, machines, send, typed, assign, zoom, sign
   function showFinder(on) {
     finder.hidden = !on;
     if (on) field.focus();
-    else (tool.search.clearDecorations(), term.focus());
+    else (term.clearSelection(), term.focus());
   }
 
   function seek(event) {
     if (event.key === "Escape") return (event.preventDefault(), showFinder(false));
     if (event.key !== "Enter") return;
     event.preventDefault();
-    if (event.shiftKey) tool.search.findPrevious(field.value);
-    else tool.search.findNext(field.value);
+    tool.find(field.value, event.shiftKey);
   }
 
   // Takes over how the server sees the pane.

@@ -3,14 +3,14 @@
 
 import { Terminal } from "@xterm/xterm";
 import { FitAddon } from "@xterm/addon-fit";
-import { SearchAddon } from "@xterm/addon-search";
 import { loadStyle } from "./style.js";
 
 const css = "asset:xterm.css";
 // Characters that may wait to be drawn before a writer has to.
 const MOST = 256 * 1024;
 
-// Gives `{term, fit, search, write(data), open(place), dispose()}`; `write` gives a promise.
+// Gives `{term, fit, find(text, isBack), write(data), open(place), dispose()}`. What `write` gives is
+// to be waited for when it is a promise.
 export async function makeTerm(options = {}) {
   await loadStyle(css);
   const term = new Terminal({
@@ -24,9 +24,7 @@ export async function makeTerm(options = {}) {
     ...options,
   });
   const fit = new FitAddon();
-  const search = new SearchAddon();
   term.loadAddon(fit);
-  term.loadAddon(search);
   const repaint = () => (term.options.theme = colours());
   document.addEventListener("themechange", repaint);
   term.attachCustomKeyEventHandler((event) => !copies(event, term));
@@ -45,13 +43,23 @@ export async function makeTerm(options = {}) {
     return waiting < MOST ? undefined : new Promise((resolve) => resume.push(resolve));
   }
 
+  let search = null;
+
+  // The search is loaded when it is used.
+  async function find(text, isBack) {
+    const { SearchAddon } = await import("@xterm/addon-search");
+    if (search === null) term.loadAddon((search = new SearchAddon()));
+    if (isBack) search.findPrevious(text);
+    else search.findNext(text);
+  }
+
   function dispose() {
     document.removeEventListener("themechange", repaint);
     resume.forEach((one) => one());
     term.dispose();
   }
 
-  return { term, fit, search, write, dispose, open: (place) => term.open(place) };
+  return { term, fit, find, write, dispose, open: (place) => term.open(place) };
 }
 
 // Ctrl+Shift+C copies, as in other terminals; Ctrl+C alone belongs to the machine.
