@@ -28,7 +28,7 @@ fn classify(error: &Error) -> (u16, &'static str, Value) {
         Error::Json { .. } => (400, "INVALID_JSON", nothing()),
         Error::MediaType => (415, "UNSUPPORTED_MEDIA_TYPE", nothing()),
         Error::Cursor => (400, "INVALID_CURSOR", nothing()),
-        Error::NoTargets => (400, "NO_TARGETS", nothing()),
+        Error::NoTargets { .. } => (400, "NO_TARGETS", nothing()),
         Error::NotBash { script, .. } => (400, "SCRIPT_NOT_BASH", json!({ "script": script })),
         Error::Flag { script, flag, declared } => {
             let details = json!({ "script": script, "flag": flag, "declared": declared });
@@ -52,6 +52,7 @@ fn classify(error: &Error) -> (u16, &'static str, Value) {
             (404, "REPOSITORY_NOT_FOUND", json!({ "repository_url": url }))
         }
         Error::Finished { id } => (409, "OPERATION_FINISHED", json!({ "id": id })),
+        Error::Running { id } => (409, "OPERATION_RUNNING", json!({ "id": id })),
         Error::TooManyOperations => (429, "TOO_MANY_OPERATIONS", nothing()),
         Error::RateLimited { .. } => (429, "RATE_LIMITED", nothing()),
         Error::GitAuthentication { url, .. } => {
@@ -222,7 +223,7 @@ mod tests {
             (Error::Json { message: text() }, 400, "INVALID_JSON"),
             (Error::MediaType, 415, "UNSUPPORTED_MEDIA_TYPE"),
             (Error::Cursor, 400, "INVALID_CURSOR"),
-            (Error::NoTargets, 400, "NO_TARGETS"),
+            (Error::NoTargets { hint: text() }, 400, "NO_TARGETS"),
             (Error::NotBash { script: text(), reason: text() }, 400, "SCRIPT_NOT_BASH"),
             (Error::Flag { script: text(), flag: text(), declared: vec![] }, 400, "INVALID_FLAG"),
             (Error::Yaml(Vec::new()), 400, "YAML_INVALID"),
@@ -233,6 +234,7 @@ mod tests {
             (not_found(Noun::Workspace), 404, "WORKSPACE_NOT_FOUND"),
             (Error::RepositoryNotFound { url, message }, 404, "REPOSITORY_NOT_FOUND"),
             (Error::Finished { id: text() }, 409, "OPERATION_FINISHED"),
+            (Error::Running { id: text() }, 409, "OPERATION_RUNNING"),
             (Error::TooManyOperations, 429, "TOO_MANY_OPERATIONS"),
             (Error::RateLimited { retry_after: 3 }, 429, "RATE_LIMITED"),
             (

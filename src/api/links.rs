@@ -70,8 +70,8 @@ struct VerifyMany {
 /// `GET /api/links`
 pub(super) fn list(store: &Store, request: &Request) -> Result<Response> {
     let filter = Filter {
-        kind: request.query("type").map(Kind::parse).transpose()?,
-        status: request.query("status").map(Status::parse).transpose()?,
+        kind: request.query("type").map(|word| Kind::named("type", word)).transpose()?,
+        status: request.query("status").map(|word| Status::named("status", word)).transpose()?,
         enrolled: request.query("enrolled").map(truth).transpose()?,
         tag: request.query("tag").map(str::to_owned),
     };

@@ -26,7 +26,7 @@ const CONDUCT_TRIES: u64 = 3;
 
 /// The handle of operations.
 pub struct Operations {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     catalogue: Arc<Catalogue>,
     queue: Sender<Id>,
     submitting: Mutex<()>,

@@ -158,6 +158,18 @@ impl LinkOps {
         self.child.as_ref().unwrap().id()
     }
 
+    /// The resident memory of the process, in KiB: now, and the most since the last call.
+    pub fn memory(&self) -> (usize, usize) {
+        let process = PathBuf::from(format!("/proc/{}", self.id()));
+        let status = fs::read_to_string(process.join("status")).unwrap();
+        let figure = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.split_whitespace().next().unwrap().parse().unwrap()
+        };
+        fs::write(process.join("clear_refs"), "5").unwrap(); // the most begins anew
+        (figure("VmRSS:"), figure("VmHWM:"))
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
