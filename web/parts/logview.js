@@ -164,11 +164,17 @@ export function logView({ label, changed = () => {} }) {
     tell();
   }
 
+  // The line at the top stays there.
   function setWrap(on) {
+    const row = Math.floor(output ? rowAt(element.scrollTop, view()) : 0);
+    const line = wraps && output && row < map.rows ? map.lineAt(row)[0] : row;
     wraps = on;
     element.classList.toggle("wraps", on);
     map = on && output ? wrapMap(output, columns) : null;
     update();
+    if (output === null || follows) return;
+    element.scrollTop = scrollFor(wraps ? map.rowOf(Math.min(line, output.count - 1)) : line, view());
+    draw();
   }
 
   const redraw = onFrame(draw);

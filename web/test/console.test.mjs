@@ -42,6 +42,8 @@ function scripts() {
     wait: { name: "Wait", estimatedDuration: 2, text: bash(`for n in {1..3000}; do echo "line $n"; [[ -e @GATE@ ]] && exit 0; sleep 0.1; done`) },
     // Fails while the test wants it to.
     picky: { name: "Picky", text: bash(`[[ -e @FAULT@ ]] && { echo "the fault is there" >&2; exit 3; }; echo fine`) },
+    // Two kinds of machines: those on the first server, and those on the second.
+    kinds: { name: "Kinds", text: bash(`echo common; [[ $HOME == *sshd-1* ]] && echo "12.5" || echo "12.4"`) },
     "last-line": { name: "Last line", text: bash("echo one\necho last") },
   };
 }
@@ -254,6 +256,58 @@ describe("operations", () => {
     await page.getByRole("button", { name: "Download this output" }).click();
     const text = readFileSync(await (await download).path(), "utf8");
     assert.deepEqual(text.trim().split("\n"), lines, "each line once, in order");
+  });
+
+  test("what has failed runs again", async () => {
+    writeFileSync(fleet.path("fault"), "");
+    const id = await fleet.run(["picky"], able);
+    const page = await open(`/operations/${id}`, id);
+    await page.locator(".badge.fail").waitFor();
+    await page.getByRole("button", { name: "First failure" }).click();
+    await page.getByRole("region", { name: "Output", exact: true }).getByText("the fault is there").waitFor();
+    await page.getByText("exit code 3").waitFor();
+    rmSync(fleet.path("fault"));
+    await page.getByRole("button", { name: "Retry unfinished…" }).click();
+    const dialog = page.getByRole("dialog");
+    assert.deepEqual(await dialog.locator(".names li").allInnerTexts(), able);
+    await dialog.getByRole("button", { name: "Run again" }).click();
+    await page.getByRole("link", { name: id, exact: true }).waitFor();
+    await page.locator(".badge.ok").waitFor();
+    await page.getByText("3 succeeded").waitFor();
+    await accessible(page);
+  });
+
+  test("equal outputs stand together, and others show how they differ", async () => {
+    const id = await fleet.run(["kinds"], able);
+    const page = await open(`/operations/${id}?view=groups`, id);
+    await page.getByText("2 different results on 3 machines").waitFor();
+    const first = page.getByRole("article").first();
+    await first.getByText("12.4").waitFor();
+    assert.deepEqual(await first.locator(".targets li").allInnerTexts(), ["db-01", "web-01"]);
+    const other = page.getByRole("article").nth(1);
+    assert.equal((await other.locator(".diff .removed").innerText()).trim(), "-12.4");
+    assert.equal((await other.locator(".diff .added").innerText()).trim(), "+12.5");
+    await accessible(page);
+    await other.getByRole("button", { name: "web-02" }).click();
+    await page.getByRole("region", { name: "Output", exact: true }).getByText("12.5").waitFor();
+    assert.match(page.url(), /machine=web-02/);
+  });
+
+  test("waves stop when too many have failed", async () => {
+    writeFileSync(fleet.path("fault"), "");
+    const page = await open("/operations/new?scripts=picky&targets=db-01,web-01,web-02", "Run scripts");
+    await page.getByLabel("Waves").fill("1, everything");
+    await page.getByRole("button", { name: "Run on 3 machines…" }).click();
+    await page.getByText("everything is neither a number").waitFor();
+    await page.getByLabel("Waves").fill("1, rest");
+    await page.getByRole("button", { name: "Run on 3 machines…" }).click();
+    await page.getByText("In waves of 1, rest.").waitFor();
+    await page.getByRole("dialog").getByRole("button", { name: "Run", exact: true }).click();
+    await page.getByText("1 failed, 2 skipped").waitFor();
+    await page.getByText("2 waves").waitFor();
+    await page.getByRole("option", { name: /web-02/ }).click();
+    await page.getByText("stopped after wave 1: 1 target failed").or(page.getByText("stopped after wave 1: 1 targets failed")).waitFor();
+    rmSync(fleet.path("fault"));
   });
 
   test("what is not enrolled is named, and can be left out", async () => {
