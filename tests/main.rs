@@ -7,6 +7,7 @@ mod auth_tokens;
 mod auth_users;
 mod cli;
 mod configuration;
+mod console;
 mod enrollment;
 mod git_sync;
 mod git_sync_servers;

@@ -76,7 +76,7 @@ pub fn faults(method: &str, target: &str, reply: &Reply) -> Vec<String> {
         }
     }
     let Some(operation) = operation(method, target) else {
-        if !is_page(reply) {
+        if !is_page(target, reply) {
             faults.extend(beside(method, reply));
         }
         return faults;
@@ -88,9 +88,11 @@ pub fn faults(method: &str, target: &str, reply: &Reply) -> Vec<String> {
 }
 
 /// Pages and files of the console are not calls; tests/console.rs looks at them.
-fn is_page(reply: &Reply) -> bool {
+fn is_page(target: &str, reply: &Reply) -> bool {
     let kind = reply.header("content-type").unwrap_or_default();
-    reply.status == 200 && kind.starts_with("text/")
+    target.starts_with("/assets/") && reply.status != 404
+        || reply.status == 304
+        || reply.status == 200 && kind.starts_with("text/")
 }
 
 /// Calls that there are not: refused, or asked by a browser what is possible.
