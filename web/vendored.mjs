@@ -9,11 +9,11 @@ const root = dirname(fileURLToPath(import.meta.url));
 const modules = join(root, "node_modules");
 
 // xterm.js writes style elements and style attributes as texts, which our Content-Security-Policy
-// forbids; the same by way of the object model is allowed. Style elements stay empty, and their text
-// goes into a sheet that the document adopts.
+// forbids; the same by way of the object model is allowed. In the place of style elements stand
+// templates, and their text goes into a sheet that the document adopts.
 const STYLE = `
 function sheetElement(document) {
-  const element = document.createElement("style");
+  const element = document.createElement("template");
   const sheet = new CSSStyleSheet();
   document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
   Object.defineProperty(element, "textContent", { set: (text) => void sheet.replaceSync(text) });

@@ -7,15 +7,17 @@ const LONGEST = 10_000;
 
 // `receive(message)` may give a promise, which is waited for before the next one is read. `state`
 // hears `connecting`, `live`, `lost`, and `gone` when there is no such workspace any more. Gives
-// `{send(message), retry()}`; what is sent while it is not open is lost, as it would be on a wire.
+// `{send(message), end()}`; what is sent while it is not open is lost, as it would be on a wire.
 export function workspaceSocket({ id, signal, receive, state }) {
   const path = `/api/terminal/workspaces/${encodeURIComponent(id)}`;
   let current = null;
   let wake = () => {};
+  let isOver = false;
+  const over = () => isOver || signal.aborted;
 
   async function run() {
     let pause = 300;
-    while (!signal.aborted) {
+    while (!over()) {
       state("connecting");
       try {
         current = await open(path, signal);
@@ -23,11 +25,11 @@ export function workspaceSocket({ id, signal, receive, state }) {
         state("live");
         await current.read(receive);
       } catch (error) {
-        if (signal.aborted) return;
+        if (over()) return;
         if (error.status === 404 || error.status === 403) return state("gone", error);
       }
       current = null;
-      if (signal.aborted) return;
+      if (over()) return;
       if (await isGone(path)) return state("gone");
       state("lost");
       await new Promise((resolve) => {
@@ -40,9 +42,10 @@ export function workspaceSocket({ id, signal, receive, state }) {
 
   addEventListener("online", () => wake(), { signal });
   document.addEventListener("visibilitychange", () => document.hidden || wake(), { signal });
-  signal.addEventListener("abort", () => (current?.close(), wake()));
+  const end = () => ((isOver = true), current?.close(), wake());
+  signal.addEventListener("abort", end);
   run();
-  return { send: (message) => current?.send(JSON.stringify(message)), retry: () => wake() };
+  return { send: (message) => current?.send(JSON.stringify(message)), end };
 }
 
 async function isGone(path) {

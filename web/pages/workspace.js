@@ -5,7 +5,7 @@ import { get, post, put, remove } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
 import { names, plural } from "../core/format.js";
 import { layoutOf, panesOf } from "../core/layouts.js";
-import { navigate, replaceQuery } from "../core/router.js";
+import { navigate, reload, replaceQuery } from "../core/router.js";
 import { workspaceSocket } from "../core/socket.js";
 import { confirmAct } from "../parts/dialog.js";
 import { emptyBox } from "../parts/failure.js";
@@ -17,6 +17,8 @@ import { splitGrid } from "../parts/splits.js";
 import { loadStyle } from "../parts/style.js";
 
 const css = "asset:style/terminal.css";
+// A message must not be long; what is pasted may be.
+const PARTS = /[^]{1,8000}/gu;
 
 export default async function workspace({ params, signal }) {
   const address = `/api/terminal/workspaces/${encodeURIComponent(params.id)}`;
@@ -59,6 +61,7 @@ export default async function workspace({ params, signal }) {
       return replace(told, emptyBox({ title: "This session has ended", text, symbol: "terminal", action: h("a.button.primary", { href: "/terminal" }, "To the sessions") }));
     }
     replace(told, now === "lost" && h("div.box.hint", h("strong", "The connection is lost; it is taken up again by itself. The shells go on.")));
+    if (isLive) panes.forEach((one) => one.refit());
     if (isLive && new URLSearchParams(location.search).get("connect") === "all") {
       replaceQuery("");
       connect();
@@ -92,7 +95,7 @@ export default async function workspace({ params, signal }) {
 
   function typed(name, data) {
     const to = broadcasts && byName.get(name).view.status === "connected" ? connected().map((one) => one.name) : [name];
-    for (const pane of to) socket.send({ pane, type: "stdin", data });
+    for (const pane of to) for (const part of data.match(PARTS) ?? []) socket.send({ pane, type: "stdin", data: part });
   }
 
   async function toggleBroadcast() {
@@ -148,11 +151,13 @@ export default async function workspace({ params, signal }) {
     const named = panes.map((one) => one.view.target).filter(Boolean);
     const text = "The shells on these machines end, and what runs in them. To keep them, just leave this page.";
     if (!(await confirmAct({ title: "Close this session?", text, named, act: "Close" }))) return;
+    socket.end();
     try {
       await remove(address);
       navigate("/terminal");
     } catch (error) {
       failed(error);
+      reload();
     }
   }
 

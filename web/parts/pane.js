@@ -69,7 +69,7 @@ export async function makePane({ name, machines, send, typed, assign, zoom, sign
 
   const STATUS = {
     connecting: () => show({ status: "connecting", error: null }),
-    connected: () => (show({ status: "connected", error: null }), refit(), term.focus()),
+    connected: () => (show({ status: "connected", error: null }), refit()),
     disconnected: () => show({ status: "disconnected" }),
   };
 
@@ -103,15 +103,17 @@ export async function makePane({ name, machines, send, typed, assign, zoom, sign
   term.onResize(({ cols, rows }) => {
     if (isQuiet) return;
     clearTimeout(told);
-    told = setTimeout(() => view.status === "connected" && send({ pane: name, type: "resize", cols, rows }), 60);
+    told = setTimeout(() => view.target !== null && send({ pane: name, type: "resize", cols, rows }), 60);
   });
   term.onData((data) => typed(name, data));
 
-  // The size that the window gives; the machine is told even when it is the same as before.
+  // The size that the window gives; the server is told even when it is the same as before. Before a
+  // connection it is the size of the shell that comes.
   function refit() {
     if (!place.isConnected || place.clientWidth === 0) return;
     tool.fit.fit();
-    if (view.status === "connected") send({ pane: name, type: "resize", cols: term.cols, rows: term.rows });
+    clearTimeout(told);
+    if (view.target !== null) send({ pane: name, type: "resize", cols: term.cols, rows: term.rows });
   }
 
   const observer = new ResizeObserver(onFrame(() => place.isConnected && place.clientWidth > 0 && tool.fit.fit()));
