@@ -157,7 +157,8 @@ export class Fleet {
 
   #configure(settings) {
     const sections = [
-      `[api]\nport = 0\njwt_secret = ${randomBytes(32).toString("hex")}`,
+      // Tests click faster than people.
+      `[api]\nport = 0\nrate_limit = 0\nlogin_rate_limit = 0\njwt_secret = ${randomBytes(32).toString("hex")}`,
       "[database]\npath = linkops.db",
       `[git]\nrepository_url = ${this.repository}\nlocal_path = git-repo\nsync_interval_minutes = 0`,
       "[ssh]\nkeys_directory = keys\nknown_hosts_path = known_hosts\nconnection_timeout = 5\nmax_retries = 1\nretry_delay = 1",
