@@ -16,7 +16,8 @@ import { loadStyle } from "../parts/style.js";
 const css = "asset:style/link.css";
 
 export default async function link({ params, signal, title }) {
-  await loadStyle(css);
+  const [{ latencyChart }] = await Promise.all([import("../parts/chart.js"), loadStyle(css)]);
+  const curve = Object.assign(await latencyChart(signal), { span: "day" });
   const address = `/api/links/${encodeURIComponent(params.id)}`;
   let machine = await get(address, {}, signal);
   let result = null;
@@ -33,7 +34,7 @@ export default async function link({ params, signal, title }) {
     async task() {
       machine = await get(address, {}, signal);
       const [checks, { operations }, acts] = await Promise.all([
-        get(`${address}/health`, { limit: 200 }, signal).then(({ checks }) => checks).catch(() => []),
+        get(`${address}/health`, { limit: curve.span === "day" ? 288 : 2016 }, signal).then(({ checks }) => checks).catch(() => []),
         get("/api/operations", { target: machine.id, limit: 30 }, signal),
         terminals(machine.id, signal),
       ]);
@@ -71,7 +72,8 @@ export default async function link({ params, signal, title }) {
     replace(head.querySelector(".titles .row"), badge(machine.status), enrolled(machine), typeTag(machine.type), tags(machine.tags));
     replace(told, notEnrolled(machine, result));
     replace(facts, h("h2", "From the inventory"), inventory(machine));
-    replace(answer, h("h2", "Latency"), chart(machine, checks));
+    replace(answer, latency(machine, checks, curve, (span) => ((curve.span = span), fresh())));
+    curve.show(checks);
     replace(story, h("header", h("h2", "Timeline")), timeline(machine, checks, operations, acts));
   }
 
@@ -119,22 +121,14 @@ function inventory({ id, provider, ssh, enrollmentId, enrollmentVerifiedAt, heal
   );
 }
 
-// Bars of the latest checks, the newest at the right; where nobody answered a mark below.
-function chart(machine, checks) {
+// How fast it answers now, and over the last day or week.
+function latency(machine, checks, curve, change) {
   const now = machine.health.latency === null ? "no answer yet" : `${count(machine.health.latency)} ms`;
-  const last = checks.slice(-72);
-  const known = last.filter((one) => one.reachable && one.latency !== null).map((one) => one.latency);
-  const most = Math.max(10, ...known);
-  const bars = last.map((one) =>
-    one.reachable && one.latency !== null
-      ? h("span", { style: { "--to": `${Math.max(3, (100 * one.latency) / most)}%` }, title: `${one.latency} ms, ${new Date(one.at).toLocaleString()}` })
-      : h("span.gone", { title: `${one.error ?? "no answer"}, ${new Date(one.at).toLocaleString()}` }),
-  );
-  const words = `${known.length} answers, ${Math.min(...known)} to ${Math.max(...known)} ms; ${last.length - known.length} without an answer`;
+  const span = (id, label) => h("button", { type: "button", data: { span: id }, "aria-pressed": String(curve.span === id), onclick: () => change(id) }, label);
   return [
+    h("header", h("h2", "Latency"), h("div.segments.small", { role: "group", "aria-label": "Time" }, span("day", "Day"), span("week", "Week"))),
     h("div.row", h("span.big.number", now), h("span.soft", statusWord(machine.status))),
-    last.length > 1 && h("div.bars", { role: "img", "aria-label": known.length ? words : "no answers" }, bars),
-    last.length > 1 && h("div.row.small.soft", h("span", timeAgo(last[0].at)), h("span.grow"), h("span", `highest ${most} ms`), h("span.grow"), h("span", "now")),
+    checks.length > 1 ? curve.element : h("p.soft", "Two checks make a line; it is checked every few minutes."),
   ];
 }
 

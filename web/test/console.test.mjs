@@ -171,6 +171,19 @@ describe("machines", () => {
     await page.getByText("db-01 is not enrolled").waitFor({ state: "detached" });
   });
 
+  test("its latencies are a line, of a day or a week", async () => {
+    await fleet.check(4);
+    const page = await open("/links/web-02", "web-02");
+    await page.getByRole("img", { name: /^Latency: [4-9] answers, \d+ to \d+ ms; 0 without an answer$/ }).waitFor();
+    await page.locator(".chart canvas").waitFor();
+    await page.getByRole("button", { name: "Week" }).click();
+    await page.locator(".chart .u-over").hover();
+    await page.getByText(/\d\d:\d\d:\d\d: \d+ ms/).waitFor();
+    await accessible(page);
+    await goto(page, "/links", "Links");
+    await page.getByRole("img", { name: /^web-02: \d+ to \d+ ms in/ }).waitFor();
+  });
+
   test("one that is not there says so", async () => {
     const page = await browser.tab(fleet, { session, faults: ["404"] });
     await page.goto("/links/nowhere");

@@ -80,7 +80,7 @@ export class Fleet {
     for (let attempt = 0; attempt < 20; attempt += 1) {
       const port = await freePort();
       const lines = [
-        `ListenAddress 127.0.0.1`, `Port ${port}`, `HostKey ${directory}/host_key`,
+        "ListenAddress 127.0.0.1", "ListenAddress 127.0.0.2", `Port ${port}`, `HostKey ${directory}/host_key`,
         `AuthorizedKeysFile ${this.path("keys/id_ed25519.pub")}`, "PidFile none", "StrictModes no",
         "UsePAM no", "PasswordAuthentication no", "KbdInteractiveAuthentication no", "PermitRootLogin yes",
         "MaxStartups 500", "MaxSessions 200", "UseDNS no", "PermitUserRC no",
@@ -88,7 +88,7 @@ export class Fleet {
       ];
       writeFileSync(join(directory, "config"), `${lines.join("\n")}\n`);
       const child = this.#spawn(SSHD, ["-D", "-e", "-f", join(directory, "config")], log);
-      await until("sshd listens", () => child.exitCode !== null || /Server listening/.test(read(log)));
+      await until("sshd listens", () => child.exitCode !== null || read(log).split("Server listening").length > 2);
       if (child.exitCode === null) return { port, child };
     }
     throw new Error(`sshd did not start:\n${read(log)}`);
@@ -115,7 +115,7 @@ export class Fleet {
       const file = this.path("ids", id);
       if (!existsSync(file)) writeFileSync(file, `LINKOPS-${randomUUID()}\n`);
       links[id] = {
-        host: "127.0.0.1",
+        host: this.round % 2 === 1 ? "127.0.0.2" : "127.0.0.1",
         // Nobody listens on port 1.
         port: down ? 1 : this.servers[(server + at) % this.servers.length].port,
         user: userInfo().username,
@@ -215,6 +215,26 @@ export class Fleet {
     return this.call("POST", "/api/links/verify", {});
   }
 
+  // Has all machines checked that many times (an even number): one that a sync has changed, here in
+  // its address, is checked at once.
+  async check(times) {
+    for (let round = 1; round <= times; round += 1) {
+      const before = await this.#checks();
+      this.round = round;
+      this.writeFiles();
+      this.commit(`Round ${round}`);
+      await this.call("POST", "/api/git/sync", {});
+      await until("all are checked", async () => (await this.#checks()) >= before + this.machines.length);
+    }
+    this.round = 0;
+    await this.call("POST", "/api/links/verify", {});
+  }
+
+  async #checks() {
+    const found = await this.call("GET", "/api/health/links?points=288");
+    return Object.values(found).reduce((sum, points) => sum + points.length, 0);
+  }
+
   // Runs scripts and waits for their end.
   async run(scripts, targets, more = {}) {
     const { operation_id: id } = await this.call("POST", "/api/operations/run", { scripts, targets, ...more });
@@ -250,7 +270,7 @@ async function end(child) {
 
 // What was started over our connections and lives on; its environment names the port.
 function killOrphans(servers) {
-  const marks = servers.map(({ port }) => ` 127.0.0.1 ${port}`);
+  const marks = servers.flatMap(({ port }) => [` 127.0.0.1 ${port}`, ` 127.0.0.2 ${port}`]);
   for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
     try {
       const environment = readFileSync(`/proc/${pid}/environ`, "latin1").split("\0");
