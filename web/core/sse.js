@@ -85,7 +85,8 @@ export async function followEvents(path, { signal, take, state }) {
     } catch (error) {
       if (signal.aborted || error.name === "AbortError") return;
       // What the server refuses for good is not asked for again.
-      if (error instanceof ApiError && error.status >= 400 && error.status < 500) throw error;
+      const isFinal = error instanceof ApiError && error.status >= 400 && error.status < 500;
+      if (isFinal && ![408, 429].includes(error.status)) throw error;
     }
     if (over || signal.aborted) return;
     state("lost");

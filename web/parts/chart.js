@@ -56,7 +56,7 @@ function options(width, said, checks) {
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false } },
     scales: { y: { range: (_, __, most) => [0, Math.max(10, (most ?? 0) * 1.15)] } },
-    axes: [axis, { ...axis, size: 52, values: (_, ticks) => ticks.map((one) => `${one} ms`) }],
+    axes: [{ ...axis, values: times }, { ...axis, size: 52, values: (_, ticks) => ticks.map((one) => `${one} ms`) }],
     series: [
       {},
       { stroke: colour("--accent"), width: 1.5, points: { show: false }, spanGaps: false },
@@ -64,6 +64,17 @@ function options(width, said, checks) {
     ],
     hooks: { setCursor: [(plot) => tell(said, checks()[plot.cursor.idx])] },
   };
+}
+
+// Hours and minutes; with the day where the axis has more than one.
+function times(plot, ticks) {
+  const { min, max } = plot.scales.x;
+  const pad = (number) => String(number).padStart(2, "0");
+  return ticks.map((tick) => {
+    const at = new Date(tick * 1000);
+    const clock = `${pad(at.getHours())}:${pad(at.getMinutes())}${max - min < 300 ? `:${pad(at.getSeconds())}` : ""}`;
+    return max - min > 36 * 3600 ? `${pad(at.getMonth() + 1)}-${pad(at.getDate())} ${clock}` : clock;
+  });
 }
 
 function tell(said, one) {

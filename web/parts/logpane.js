@@ -12,6 +12,7 @@ import { statusMark, status } from "./status.js";
 // `pick(script)` hears which script was chosen. Gives `{element, show(target, run, catalogue), tick()}`.
 export function logPane({ pick, signal }) {
   let run = null;
+  let estimate = null;
   const title = h("div.row.grow");
   const tabs = h("div.segments.scripttabs", { role: "group", "aria-label": "Scripts on this machine" });
   const facts = h("div.row.small.soft.facts-line");
@@ -60,6 +61,7 @@ export function logPane({ pick, signal }) {
 
   function show(target, next, catalogue) {
     run = next;
+    estimate = catalogue.get(next.script)?.estimatedDuration ?? null;
     replace(title, h("h2", h("a", { href: `/links/${encodeURIComponent(target.id)}` }, target.id)));
     tabs.hidden = target.runs.length < 2;
     const name = (id) => catalogue.get(id)?.name ?? id;
@@ -76,7 +78,7 @@ export function logPane({ pick, signal }) {
       facts,
       status(run.status),
       run.exit_code !== null && h("span", `exit code ${run.exit_code}`),
-      clock !== null && h("span.number", duration(clock)),
+      clock !== null && h("span.number", duration(clock), run.status === "running" && estimate ? ` of about ${duration(estimate * 1000)}`.replace(".0 s", " s") : ""),
       h("span.number", bytes(run.output.bytes)),
       run.truncated && h("span.status.warn", "cut at the limit; the script ran on"),
       run.error && h("span.reason-line", run.error),

@@ -104,6 +104,12 @@ export async function seed(fleet) {
   await fleet.sync();
   writeFileSync(fleet.path("ids", stranger), "LINKOPS-00000000-0000-4000-8000-000000000000\n");
   await fleet.call("POST", "/api/links/verify", {});
+  for (const [name, role] of [["grace", "operator"], ["linus", "operator"], ["vera", "viewer"]]) {
+    await fleet.call("POST", "/api/users", { username: name, role, password: `${name} has a password` });
+  }
+  for (const [name, role] of [["nightly pipeline", "operator"], ["status board", "viewer"]]) {
+    await fleet.call("POST", "/api/tokens", { name, role });
+  }
   const able = machines.filter((one) => !one.down && one.id !== stranger).map((one) => one.id);
   const web = able.filter((id) => id.startsWith("web-"));
   await fleet.check(20);
