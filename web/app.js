@@ -34,11 +34,19 @@ async function show(found, visit) {
 async function make(found, visit) {
   if (!found) return message("No such page", "There is nothing at this address.");
   if (found.page.role && !may(found.page.role)) {
-    return message(found.page.title, `This page is for the role ${found.page.role}; yours is ${session().role}.`);
+    return message(
+      found.page.title,
+      `This page is for the role ${found.page.role}; yours is ${session().role}.`,
+    );
   }
   try {
     const module = await found.page.load();
-    const content = await module.default({ params: found.params, visit, signal: visit.signal, title });
+    const content = await module.default({
+      params: found.params,
+      visit,
+      signal: visit.signal,
+      title,
+    });
     return content;
   } catch (error) {
     if (visit.signal.aborted) return h("div");

@@ -77,7 +77,8 @@ function source(path) {
 function change(text, path, changes) {
   return changes.reduce((all, [pattern, better, times]) => {
     const found = all.match(pattern)?.length ?? 0;
-    if (found !== times) throw new Error(`${path}: ${pattern} is there ${found} times, not ${times}`);
+    if (found !== times)
+      throw new Error(`${path}: ${pattern} is there ${found} times, not ${times}`);
     return all.replace(pattern, better);
   }, text);
 }

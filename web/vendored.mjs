@@ -33,7 +33,11 @@ export const vendored = {
     file: "@xterm/xterm/lib/xterm.mjs",
     changes: [
       [/([\w$]+(?:\.[\w$]+)*)\.createElement\("style"\)/g, "sheetElement($1)", 3],
-      [/(\w+)\.setAttribute\("style",`\$\{\1\.getAttribute\("style"\)\|\|""\}\$\{(\w+)\};`\)/g, '$1.style.cssText+=$2+";"', 1],
+      [
+        /(\w+)\.setAttribute\("style",`\$\{\1\.getAttribute\("style"\)\|\|""\}\$\{(\w+)\};`\)/g,
+        '$1.style.cssText+=$2+";"',
+        1,
+      ],
     ],
     append: STYLE,
   },

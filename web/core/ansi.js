@@ -2,7 +2,8 @@
 // style is a small object, and the same object as long as nothing changes.
 
 // CSI sequences, OSC sequences, and the short ones.
-const SEQUENCE = /\x1b(?:\[([0-9;:?<=>]*)[ -/]*([@-~])|\][^\x07\x1b]*(?:\x07|\x1b\\|$)|[()#%][ -~]|[ -~]|$)/g;
+const SEQUENCE =
+  /\x1b(?:\[([0-9;:?<=>]*)[ -/]*([@-~])|\][^\x07\x1b]*(?:\x07|\x1b\\|$)|[()#%][ -~]|[ -~]|$)/g;
 // Control characters that have no picture; the tab has its own rule.
 const CONTROL = /[\x00-\x08\x0b-\x1f\x7f]/g;
 
@@ -44,8 +45,12 @@ function expandTabs(text, column) {
 export function readLine(line, before = PLAIN) {
   const drawn = lastDrawn(line);
   // What was drawn over has still set its colours.
-  let style = drawn.length < line.length ? styleAfter(line.slice(0, line.length - drawn.length), before) : before;
-  if (!drawn.includes("\x1b")) return { spans: drawn ? [{ text: clean(drawn, 0), style }] : [], style };
+  let style =
+    drawn.length < line.length
+      ? styleAfter(line.slice(0, line.length - drawn.length), before)
+      : before;
+  if (!drawn.includes("\x1b"))
+    return { spans: drawn ? [{ text: clean(drawn, 0), style }] : [], style };
   const spans = [];
   let from = 0;
   let column = 0;
@@ -67,11 +72,24 @@ export function readLine(line, before = PLAIN) {
 export function styleAfter(line, before) {
   if (!line.includes("\x1b")) return before;
   let style = before;
-  for (const found of line.matchAll(SEQUENCE)) if (found[2] === "m") style = nextStyle(style, found[1]);
+  for (const found of line.matchAll(SEQUENCE))
+    if (found[2] === "m") style = nextStyle(style, found[1]);
   return style;
 }
 
-const SWITCHES = { 1: ["bold", true], 2: ["dim", true], 3: ["italic", true], 4: ["underline", true], 7: ["inverse", true], 9: ["strike", true], 22: ["bold", false], 23: ["italic", false], 24: ["underline", false], 27: ["inverse", false], 29: ["strike", false] };
+const SWITCHES = {
+  1: ["bold", true],
+  2: ["dim", true],
+  3: ["italic", true],
+  4: ["underline", true],
+  7: ["inverse", true],
+  9: ["strike", true],
+  22: ["bold", false],
+  23: ["italic", false],
+  24: ["underline", false],
+  27: ["inverse", false],
+  29: ["strike", false],
+};
 
 // Select Graphic Rendition (ECMA-48 8.3.117), with the colours that xterm has added.
 function nextStyle(style, parameters) {
@@ -103,7 +121,8 @@ function nextStyle(style, parameters) {
 function wideColour(codes, at) {
   const byte = (value) => Math.max(0, Math.min(255, value || 0));
   if (codes[at] === 5) return [indexed(byte(codes[at + 1])), 2];
-  if (codes[at] === 2) return [`rgb(${byte(codes[at + 1])} ${byte(codes[at + 2])} ${byte(codes[at + 3])})`, 4];
+  if (codes[at] === 2)
+    return [`rgb(${byte(codes[at + 1])} ${byte(codes[at + 2])} ${byte(codes[at + 3])})`, 4];
   return [null, 0];
 }
 
@@ -119,7 +138,8 @@ function indexed(number) {
   return `rgb(${level(Math.floor(cube / 36))} ${level(Math.floor(cube / 6) % 6)} ${level(cube % 6)})`;
 }
 
-const WIDE = /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1f64f}\u{1f680}-\u{1f6ff}\u{1f900}-\u{1f9ff}\u{20000}-\u{3fffd}]/u;
+const WIDE =
+  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1f64f}\u{1f680}-\u{1f6ff}\u{1f900}-\u{1f9ff}\u{20000}-\u{3fffd}]/u;
 const NARROW = /^[\x20-\x7e]*$/;
 const NOTHING = /\p{M}|\u200d|\ufe0f/u;
 
@@ -143,7 +163,10 @@ export function sliceSpans(spans, from, to) {
   for (const { text, style } of spans) {
     const width = textWidth(text);
     if (column + width > from && column < to) {
-      const part = width === text.length ? text.slice(Math.max(0, from - column), to - column) : sliceText(text, from - column, to - column);
+      const part =
+        width === text.length
+          ? text.slice(Math.max(0, from - column), to - column)
+          : sliceText(text, from - column, to - column);
       if (part) found.push({ text: part, style });
     }
     column += width;

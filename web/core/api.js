@@ -58,13 +58,16 @@ async function reach(url, options) {
     seen(false);
     throw new ApiError({
       code: "NO_ANSWER",
-      message: "LinkOps does not answer\ncheck your network, and that linkopsd runs; the page tries again by itself",
+      message:
+        "LinkOps does not answer\ncheck your network, and that linkopsd runs; the page tries again by itself",
     });
   }
 }
 
 function address(path, query = {}) {
-  const pairs = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== "");
+  const pairs = Object.entries(query).filter(
+    ([, value]) => value !== undefined && value !== null && value !== "",
+  );
   const text = new URLSearchParams(pairs).toString();
   return text ? `${path}?${text}` : path;
 }

@@ -27,7 +27,9 @@ function fill(element, more, rest) {
 }
 
 function isAttributes(value) {
-  return value !== null && typeof value === "object" && !(value instanceof Node) && !Array.isArray(value);
+  return (
+    value !== null && typeof value === "object" && !(value instanceof Node) && !Array.isArray(value)
+  );
 }
 
 // Sets attributes; `false`, null and undefined take one away.
@@ -53,7 +55,9 @@ export function set(element, attributes) {
 }
 
 function flat(children) {
-  return children.flat(Infinity).filter((one) => one !== null && one !== undefined && one !== false);
+  return children
+    .flat(Infinity)
+    .filter((one) => one !== null && one !== undefined && one !== false);
 }
 
 // Puts children in the place of those that are there. What looks the same stays, with its focus.
@@ -65,7 +69,9 @@ export function replace(element, ...children) {
   if (wanted.length === present.length && wanted.every((one, at) => one.isEqualNode(present[at]))) {
     return element;
   }
-  const path = element.contains(document.activeElement) ? pathTo(document.activeElement, element) : null;
+  const path = element.contains(document.activeElement)
+    ? pathTo(document.activeElement, element)
+    : null;
   element.replaceChildren(...wanted);
   if (path) focusAt(element, path);
   return element;

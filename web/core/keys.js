@@ -28,7 +28,11 @@ function name(event) {
 }
 
 function isTyping(target) {
-  return target.closest?.("input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable], .xterm") !== null;
+  return (
+    target.closest?.(
+      "input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable], .xterm",
+    ) !== null
+  );
 }
 
 function isTerminal(target) {

@@ -1,7 +1,16 @@
 // Lists of machines: what a search and filters leave over, in which order, and who is behind whom.
 
 // Where to find the filters in the address, and what they are without it.
-export const linkFilters = { q: "", type: "", status: "", enrolled: "", tag: "", sort: "id", dir: "asc", view: "table" };
+export const linkFilters = {
+  q: "",
+  type: "",
+  status: "",
+  enrolled: "",
+  tag: "",
+  sort: "id",
+  dir: "asc",
+  view: "table",
+};
 
 // The machines that fit, sorted; ties by id. A search looks at all that names a machine: each of
 // its words must be found.
@@ -18,7 +27,16 @@ export function selectMachines(machines, filters) {
 
 function haystack(one) {
   const { host, port, user, proxyJump } = one.ssh;
-  const parts = [one.id, one.name, one.type, one.provider, `${user}@${host}:${port}`, proxyJump, one.status, ...one.tags];
+  const parts = [
+    one.id,
+    one.name,
+    one.type,
+    one.provider,
+    `${user}@${host}:${port}`,
+    proxyJump,
+    one.status,
+    ...one.tags,
+  ];
   return parts.join(" ").toLowerCase();
 }
 
@@ -55,7 +73,9 @@ export function allTags(machines) {
 // Trees by jump host: `{machine, behind: [...]}` for each machine that is reached directly. A jump
 // host that is not in the list is a root without a machine.
 export function byJump(machines) {
-  const nodes = new Map(machines.map((machine) => [machine.id, { id: machine.id, machine, behind: [] }]));
+  const nodes = new Map(
+    machines.map((machine) => [machine.id, { id: machine.id, machine, behind: [] }]),
+  );
   const roots = [];
   for (const { id, ssh } of machines) {
     if (!ssh.proxyJump) roots.push(nodes.get(id));

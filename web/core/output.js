@@ -75,7 +75,14 @@ export class Output {
   seal() {
     const { lines, first, before, wasOpen, after, isOpen, lengths, widths } = this.#tail;
     if (lines.length === 0) return;
-    const block = { first, before, wasOpen, lengths: Uint16Array.from(lengths), widths: Uint16Array.from(widths), blob: new Blob([lines.join("\n")]) };
+    const block = {
+      first,
+      before,
+      wasOpen,
+      lengths: Uint16Array.from(lengths),
+      widths: Uint16Array.from(widths),
+      blob: new Blob([lines.join("\n")]),
+    };
     this.#blocks.push(block);
     this.#tail = newTail(first + lines.length, after, isOpen);
   }
@@ -93,7 +100,8 @@ export class Output {
   // Columns of a line, for how many rows it takes.
   width(number) {
     const tail = this.#tail;
-    if (number >= this.ended) return textWidth(plainText(this.#rest[this.#open()[number - this.ended]]));
+    if (number >= this.ended)
+      return textWidth(plainText(this.#rest[this.#open()[number - this.ended]]));
     if (number >= tail.first) return tail.widths[number - tail.first];
     const block = this.#blockOf(number);
     return block.widths[number - block.first];
@@ -122,7 +130,12 @@ export class Output {
     if (number >= ended) {
       const stream = this.#open()[number - ended];
       if (stream === undefined) return undefined;
-      return { text: this.#rest[stream], isError: stream === "stderr", isMore: this.#tail.isOpen[stream], before: this.#tail.after[stream] };
+      return {
+        text: this.#rest[stream],
+        isError: stream === "stderr",
+        isMore: this.#tail.isOpen[stream],
+        before: this.#tail.after[stream],
+      };
     }
     if (number >= this.#tail.first) return lineOf(this.#tail, number - this.#tail.first);
     const block = this.#blockOf(number);
@@ -147,7 +160,8 @@ export class Output {
   // The numbers of lines from `from` on that hold a text, in pieces, so that a search can be left.
   async *search(text, from = 0) {
     const wanted = text.toLowerCase();
-    const holds = (line) => line.toLowerCase().includes(wanted) && plainText(line).toLowerCase().includes(wanted);
+    const holds = (line) =>
+      line.toLowerCase().includes(wanted) && plainText(line).toLowerCase().includes(wanted);
     for (const block of this.blocks()) {
       const { first, lengths } = block;
       if (first + lengths.length <= from) continue;
@@ -168,14 +182,25 @@ export class Output {
       });
       parts.push(new Blob([text.join("")]));
     }
-    for (const stream of STREAMS) if (only === null || only === stream) parts.push(this.#rest[stream]);
+    for (const stream of STREAMS)
+      if (only === null || only === stream) parts.push(this.#rest[stream]);
     return new Blob(parts, { type: "text/plain" });
   }
 }
 
 // Per stream: the style that the lines before have left, and whether the last of them goes on here.
 function newTail(first, after, isOpen) {
-  return { first, lines: [], lengths: [], widths: [], size: 0, before: { ...after }, after: { ...after }, wasOpen: { ...isOpen }, isOpen: { ...isOpen } };
+  return {
+    first,
+    lines: [],
+    lengths: [],
+    widths: [],
+    size: 0,
+    before: { ...after },
+    after: { ...after },
+    wasOpen: { ...isOpen },
+    isOpen: { ...isOpen },
+  };
 }
 
 // Where to cut a piece of a line that is too long: not inside a character or an escape sequence.
@@ -208,7 +233,8 @@ function isMore({ lengths, wasOpen }, at, stream) {
 function styleBefore(block, at, stream) {
   let style = block.before[stream];
   for (let one = 0; one < at; one += 1) {
-    if ((block.lengths[one] & ERROR ? "stderr" : "stdout") === stream) style = styleAfter(block.lines[one], style);
+    if ((block.lengths[one] & ERROR ? "stderr" : "stdout") === stream)
+      style = styleAfter(block.lines[one], style);
   }
   return style;
 }

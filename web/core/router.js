@@ -57,8 +57,10 @@ export function start(table, show) {
 // Links inside the console change the page without loading it.
 function follow(event) {
   const link = event.target.closest?.("a[href]");
-  const plain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
-  if (!link || !plain || event.defaultPrevented || link.target || link.hasAttribute("download")) return;
+  const plain =
+    event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
+  if (!link || !plain || event.defaultPrevented || link.target || link.hasAttribute("download"))
+    return;
   const url = new URL(link.href);
   if (url.origin !== location.origin || !match(url.pathname)) return;
   if (url.pathname === location.pathname && url.search === location.search && url.hash) return;
@@ -82,5 +84,6 @@ export function reload() {
 // Takes other filters into the address, without a new entry in the history.
 export function replaceQuery(query) {
   const address = location.pathname + query;
-  if (address !== location.pathname + location.search) history.replaceState(history.state, "", address);
+  if (address !== location.pathname + location.search)
+    history.replaceState(history.state, "", address);
 }

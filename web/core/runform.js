@@ -16,14 +16,17 @@ export function flagsOf(chosen) {
 // `--limit=80` is a name with a default, `--fast` a name alone.
 export function splitFlag(declared) {
   const at = declared.indexOf("=");
-  return at < 0 ? { name: declared, value: null } : { name: declared.slice(0, at), value: declared.slice(at + 1) };
+  return at < 0
+    ? { name: declared, value: null }
+    : { name: declared.slice(0, at), value: declared.slice(at + 1) };
 }
 
 // The machines that have one of these tags and one of these types, as far as any were given.
 export function byTraits(machines, { tags, types }) {
   if (tags.length === 0 && types.length === 0) return [];
   const fits = (one) =>
-    (tags.length === 0 || one.tags.some((tag) => tags.includes(tag))) && (types.length === 0 || types.includes(one.type));
+    (tags.length === 0 || one.tags.some((tag) => tags.includes(tag))) &&
+    (types.length === 0 || types.includes(one.type));
   return selectMachines(machines, linkFilters).filter(fits);
 }
 
@@ -32,7 +35,7 @@ export function parseWaves(text) {
   const words = text.split(/[\s,]+/).filter(Boolean);
   return words.map((word, at) => {
     if (word === "rest" && at === words.length - 1) return word;
-    if (word === "rest") throw new Error("\"rest\" can only stand at the end.");
+    if (word === "rest") throw new Error('"rest" can only stand at the end.');
     if (/^(100|[1-9]\d?)%$/.test(word)) return word;
     if (/^[1-9]\d*$/.test(word)) return Number(word);
     throw new Error(`${word} is neither a number, nor a share like 10%, nor "rest".`);
@@ -52,9 +55,12 @@ export function parseLimit(text) {
 export function requestOf({ scripts, flags, targets, concurrency, goesOn, waves, maxFailures }) {
   if (scripts.length === 0) throw problem("scripts", "Choose a script.");
   if (targets.length === 0) throw problem("targets", "Choose a machine.");
-  if (!Number.isInteger(concurrency) || concurrency < 1) throw problem("concurrency", "Give a whole number from 1 on.");
+  if (!Number.isInteger(concurrency) || concurrency < 1)
+    throw problem("concurrency", "Give a whole number from 1 on.");
   const request = { scripts, targets, concurrency, on_failure: goesOn ? "continue" : "stop" };
-  const chosen = scripts.map((id) => [id, flagsOf(flags.get(id) ?? new Map())]).filter(([, list]) => list.length > 0);
+  const chosen = scripts
+    .map((id) => [id, flagsOf(flags.get(id) ?? new Map())])
+    .filter(([, list]) => list.length > 0);
   if (chosen.length > 0) request.flags = Object.fromEntries(chosen);
   const parts = checked("waves", () => parseWaves(waves));
   if (parts.length > 0) {

@@ -87,7 +87,8 @@ export class Watch {
   firstFailure() {
     let found = null;
     for (const run of this.#runs.values()) {
-      if (run.status === "failed" && (found === null || (run.ended ?? 0) < (found.ended ?? 0))) found = run;
+      if (run.status === "failed" && (found === null || (run.ended ?? 0) < (found.ended ?? 0)))
+        found = run;
     }
     return found;
   }

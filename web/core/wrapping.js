@@ -61,5 +61,12 @@ export function wrapMap(output, columns) {
   }
 
   update(output);
-  return { get rows() { return rows; }, lineAt, rowOf, update };
+  return {
+    get rows() {
+      return rows;
+    },
+    lineAt,
+    rowOf,
+    update,
+  };
 }

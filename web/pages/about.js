@@ -19,9 +19,26 @@ export default async function about({ signal }) {
     h(
       "section.card",
       { "aria-label": "Version" },
-      h("dl.pairs", h("dt", "Version"), h("dd", h("code", version)), h("dt", "Server"), h("dd", location.host), parts(health.components ?? {})),
-      h("p", "LinkOps runs bash scripts and terminals on a small fleet of machines over SSH. Nothing is installed on them."),
-      h("p", h("a", { href: "/api/openapi.json", download: "linkops-openapi.json", onclick: download }, "The API as an OpenAPI document")),
+      h(
+        "dl.pairs",
+        h("dt", "Version"),
+        h("dd", h("code", version)),
+        h("dt", "Server"),
+        h("dd", location.host),
+        parts(health.components ?? {}),
+      ),
+      h(
+        "p",
+        "LinkOps runs bash scripts and terminals on a small fleet of machines over SSH. Nothing is installed on them.",
+      ),
+      h(
+        "p",
+        h(
+          "a",
+          { href: "/api/openapi.json", download: "linkops-openapi.json", onclick: download },
+          "The API as an OpenAPI document",
+        ),
+      ),
     ),
     h(
       "section.card",
@@ -31,8 +48,16 @@ export default async function about({ signal }) {
       h("h3", "In this console"),
       libraries.map(library),
       h("h3", `In the server: ${plural(crates.length, "crate")}`),
-      h("ul.small.crates", crates.map((one) => h("li", h("code", `${one.name} ${one.version}`), " ", h("span.soft", one.licence)))),
-      h("p.small.soft", "And SQLite (public domain), libssh2 (BSD-3-Clause) and OpenSSL (Apache-2.0)."),
+      h(
+        "ul.small.crates",
+        crates.map((one) =>
+          h("li", h("code", `${one.name} ${one.version}`), " ", h("span.soft", one.licence)),
+        ),
+      ),
+      h(
+        "p.small.soft",
+        "And SQLite (public domain), libssh2 (BSD-3-Clause) and OpenSSL (Apache-2.0).",
+      ),
     ),
   );
 }
@@ -45,7 +70,11 @@ function parts(components) {
 }
 
 function library({ name, version, licence, text }) {
-  return h("details", h("summary", h("code", `${name} ${version}`), " ", h("span.soft", licence)), h("pre.steps", text));
+  return h(
+    "details",
+    h("summary", h("code", `${name} ${version}`), " ", h("span.soft", licence)),
+    h("pre.steps", text),
+  );
 }
 
 // The document needs the token, which a link does not send.

@@ -13,11 +13,22 @@ export default async function account({ signal }) {
   const me = await get("/api/auth/me", {}, signal);
   return h(
     "div.page.narrow",
-    pageHead({ title: "Account", actions: [h("button", { type: "button", onclick: signOut }, "Sign out")] }),
+    pageHead({
+      title: "Account",
+      actions: [h("button", { type: "button", onclick: signOut }, "Sign out")],
+    }),
     h(
       "section.card",
       { "aria-label": "Who you are" },
-      h("dl.pairs", h("dt", "User"), h("dd", me.username), h("dt", "Role"), h("dd", me.role), h("dt", "Signed in until"), h("dd", timeAt(Date.parse(me.expires_at)))),
+      h(
+        "dl.pairs",
+        h("dt", "User"),
+        h("dd", me.username),
+        h("dt", "Role"),
+        h("dd", me.role),
+        h("dt", "Signed in until"),
+        h("dd", timeAt(Date.parse(me.expires_at))),
+      ),
     ),
     passwordForm(me.username),
   );
@@ -25,7 +36,11 @@ export default async function account({ signal }) {
 
 function passwordForm(username) {
   const old = field("Present password", { type: "password", autocomplete: "current-password" });
-  const fresh = field("New password", { type: "password", autocomplete: "new-password", hint: "At least 8 characters. All your other sessions and API tokens end." });
+  const fresh = field("New password", {
+    type: "password",
+    autocomplete: "new-password",
+    hint: "At least 8 characters. All your other sessions and API tokens end.",
+  });
   const again = field("New password again", { type: "password", autocomplete: "new-password" });
   const said = h("div", { role: "alert" });
 
@@ -37,17 +52,40 @@ function passwordForm(username) {
     const first = form.querySelector("[aria-invalid]");
     if (first) return first.focus();
     try {
-      begin(await post("/api/auth/password", { current_password: old.input.value, new_password: fresh.input.value }));
+      begin(
+        await post("/api/auth/password", {
+          current_password: old.input.value,
+          new_password: fresh.input.value,
+        }),
+      );
       form.reset();
       replace(said);
       done("Your password was changed.");
     } catch (error) {
-      if (error.code === "INVALID_CREDENTIALS") (old.wrong("This is not your present password."), old.input.focus());
+      if (error.code === "INVALID_CREDENTIALS")
+        (old.wrong("This is not your present password."), old.input.focus());
       else replace(said, failureBox(error));
     }
   }
 
-  const name = h("input", { type: "text", autocomplete: "username", value: username, hidden: true, "aria-hidden": "true", tabindex: "-1" });
-  const form = h("form.card", { "aria-label": "Password", novalidate: true, onsubmit: send }, h("h2", "Change your password"), name, old, fresh, again, said, h("div.row", h("button.primary", { type: "submit" }, "Change password")));
+  const name = h("input", {
+    type: "text",
+    autocomplete: "username",
+    value: username,
+    hidden: true,
+    "aria-hidden": "true",
+    tabindex: "-1",
+  });
+  const form = h(
+    "form.card",
+    { "aria-label": "Password", novalidate: true, onsubmit: send },
+    h("h2", "Change your password"),
+    name,
+    old,
+    fresh,
+    again,
+    said,
+    h("div.row", h("button.primary", { type: "submit" }, "Change password")),
+  );
   return form;
 }

@@ -19,16 +19,41 @@ export default async function audit({ visit, signal }) {
   let cursor = null;
   const chain = h("div", { role: "status" });
   const list = h("div.stack");
-  const more = h("button", { type: "button", hidden: true, onclick: () => load(cursor) }, "Show older ones");
+  const more = h(
+    "button",
+    { type: "button", hidden: true, onclick: () => load(cursor) },
+    "Show older ones",
+  );
   const tally = h("span.tally.number", { role: "status" });
   const fields = {};
-  for (const [name, label] of [["actor", "Who"], ["action", "What"], ["target", "On"], ["result", "Result"]]) {
-    fields[name] = h("input", { type: "search", "aria-label": label, placeholder: label, onchange: () => change({ [name]: fields[name].value.trim() }) });
+  for (const [name, label] of [
+    ["actor", "Who"],
+    ["action", "What"],
+    ["target", "On"],
+    ["result", "Result"],
+  ]) {
+    fields[name] = h("input", {
+      type: "search",
+      "aria-label": label,
+      placeholder: label,
+      onchange: () => change({ [name]: fields[name].value.trim() }),
+    });
   }
-  for (const [name, label] of [["from", "From"], ["to", "Until"]]) {
-    fields[name] = h("input", { type: "date", "aria-label": label, onchange: () => change({ [name]: fields[name].value }) });
+  for (const [name, label] of [
+    ["from", "From"],
+    ["to", "Until"],
+  ]) {
+    fields[name] = h("input", {
+      type: "date",
+      "aria-label": label,
+      onchange: () => change({ [name]: fields[name].value }),
+    });
   }
-  const clear = h("button.plain", { type: "button", onclick: () => change({ ...defaults }) }, "Clear filters");
+  const clear = h(
+    "button.plain",
+    { type: "button", onclick: () => change({ ...defaults }) },
+    "Clear filters",
+  );
   const table = dataTable({
     label: "Acts",
     key: (one) => one.id,
@@ -39,9 +64,29 @@ export default async function audit({ visit, signal }) {
       { id: "actor", label: "Who", cell: (one) => h("strong", one.actor) },
       { id: "action", label: "What", kind: "main", cell: (one) => h("code", one.action) },
       { id: "target", label: "On", cell: (one) => one.target ?? "" },
-      { id: "result", label: "Result", cell: (one) => (one.result === "ok" ? status("ok") : status("denied", one.result)) },
-      { id: "address", label: "From", kind: "wide", cell: (one) => h("span.mono", one.address ?? "") },
-      { id: "detail", label: "Detail", kind: "wider", cell: (one) => one.detail !== null && h("span.mono.small.soft", { title: JSON.stringify(one.detail) }, JSON.stringify(one.detail)) },
+      {
+        id: "result",
+        label: "Result",
+        cell: (one) => (one.result === "ok" ? status("ok") : status("denied", one.result)),
+      },
+      {
+        id: "address",
+        label: "From",
+        kind: "wide",
+        cell: (one) => h("span.mono", one.address ?? ""),
+      },
+      {
+        id: "detail",
+        label: "Detail",
+        kind: "wider",
+        cell: (one) =>
+          one.detail !== null &&
+          h(
+            "span.mono.small.soft",
+            { title: JSON.stringify(one.detail) },
+            JSON.stringify(one.detail),
+          ),
+      },
     ],
   });
 
@@ -59,9 +104,13 @@ export default async function audit({ visit, signal }) {
   }
 
   function conditions() {
-    const found = ["actor", "action", "target", "result"].filter((name) => filters[name]).map((col) => ({ col, op: "eq", val: filters[col] }));
-    if (filters.from) found.push({ col: "time", op: "gte", val: new Date(`${filters.from}T00:00:00`).getTime() });
-    if (filters.to) found.push({ col: "time", op: "lte", val: new Date(`${filters.to}T23:59:59.999`).getTime() });
+    const found = ["actor", "action", "target", "result"]
+      .filter((name) => filters[name])
+      .map((col) => ({ col, op: "eq", val: filters[col] }));
+    if (filters.from)
+      found.push({ col: "time", op: "gte", val: new Date(`${filters.from}T00:00:00`).getTime() });
+    if (filters.to)
+      found.push({ col: "time", op: "lte", val: new Date(`${filters.to}T23:59:59.999`).getTime() });
     return found;
   }
 
@@ -71,7 +120,12 @@ export default async function audit({ visit, signal }) {
   async function load(after = null) {
     const mine = ++asked;
     try {
-      const body = { table: "tbl_audit", filters: conditions(), sort: [{ col: "time", dir: filters.dir }], page: { size: 100, ...(after && { cursor: after }) } };
+      const body = {
+        table: "tbl_audit",
+        filters: conditions(),
+        sort: [{ col: "time", dir: filters.dir }],
+        page: { size: 100, ...(after && { cursor: after }) },
+      };
       const answer = await post("/api/tables/query", body, signal);
       if (mine !== asked) return;
       rows = after ? [...rows, ...answer.rows] : answer.rows;
@@ -79,13 +133,18 @@ export default async function audit({ visit, signal }) {
       tally.textContent = `${count(answer.meta.total)} in all`;
       show();
     } catch (error) {
-      if (!signal.aborted) replace(list, failureBox(error, () => load()));
+      if (!signal.aborted)
+        replace(
+          list,
+          failureBox(error, () => load()),
+        );
     }
   }
 
   function show() {
     more.hidden = cursor === null;
-    if (rows.length === 0) return replace(list, emptyBox({ title: "No act fits these filters", symbol: "search" }));
+    if (rows.length === 0)
+      return replace(list, emptyBox({ title: "No act fits these filters", symbol: "search" }));
     if (table.element.parentNode !== list) list.replaceChildren(table.element);
     table.show(rows, { sort: "time", dir: filters.dir });
   }
@@ -106,10 +165,36 @@ export default async function audit({ visit, signal }) {
   showFields();
   await load();
   const check = h("button", { type: "button", onclick: verify }, icon("shield"), "Check the chain");
-  return h("div.page", pageHead({ title: "Audit", actions: [check] }), chain, h("div.filters", { role: "search" }, Object.values(fields), clear, tally), list, h("div.row", more));
+  return h(
+    "div.page",
+    pageHead({ title: "Audit", actions: [check] }),
+    chain,
+    h("div.filters", { role: "search" }, Object.values(fields), clear, tally),
+    list,
+    h("div.row", more),
+  );
 }
 
 function verdict({ intact, rows, broken_at: at }) {
-  if (intact) return h("div.box", h("span.status.ok", mark("ok")), h("strong.grow", `The chain of ${count(rows)} acts is whole: none was changed, left out or added.`));
-  return h("div.box.failure", h("span.status.fail", mark("fail")), h("div.grow", h("strong", `The chain is broken at act ${at}`), h("p", "From there on, somebody has changed the database outside of LinkOps, or a backup was put in its place.")));
+  if (intact)
+    return h(
+      "div.box",
+      h("span.status.ok", mark("ok")),
+      h(
+        "strong.grow",
+        `The chain of ${count(rows)} acts is whole: none was changed, left out or added.`,
+      ),
+    );
+  return h(
+    "div.box.failure",
+    h("span.status.fail", mark("fail")),
+    h(
+      "div.grow",
+      h("strong", `The chain is broken at act ${at}`),
+      h(
+        "p",
+        "From there on, somebody has changed the database outside of LinkOps, or a backup was put in its place.",
+      ),
+    ),
+  );
 }

@@ -13,7 +13,9 @@ import { done } from "../parts/notes.js";
 import { badge, statusMark } from "../parts/status.js";
 
 export default async function git({ signal }) {
-  const button = may("operator") && h("button.primary", { type: "button", onclick: sync }, icon("refresh"), "Sync now");
+  const button =
+    may("operator") &&
+    h("button.primary", { type: "button", onclick: sync }, icon("refresh"), "Sync now");
   const told = h("div", { role: "status" });
   const state = h("section.card", { "aria-label": "State" });
   const history = h("section.card.flush", { "aria-label": "Syncs" });
@@ -25,7 +27,10 @@ export default async function git({ signal }) {
     try {
       const result = await post("/api/git/sync", {}, signal);
       refused = null;
-      done(`Synced to ${result.commit_hash.slice(0, 10)}: ${plural(result.links, "machine")}, ${plural(result.scripts, "script")}.`, { href: "/links", label: "To the machines" });
+      done(
+        `Synced to ${result.commit_hash.slice(0, 10)}: ${plural(result.links, "machine")}, ${plural(result.scripts, "script")}.`,
+        { href: "/links", label: "To the machines" },
+      );
     } catch (error) {
       if (!signal.aborted) refused = error;
     } finally {
@@ -45,7 +50,12 @@ export default async function git({ signal }) {
       replace(history, rows && [h("header", h("h2", "Syncs")), lines(rows)]);
       history.hidden = rows === null;
     },
-    failed: (error) => state.childElementCount === 0 && replace(state, failureBox(error, () => fresh())),
+    failed: (error) =>
+      state.childElementCount === 0 &&
+      replace(
+        state,
+        failureBox(error, () => fresh()),
+      ),
   });
   await fresh.first;
   return h("div.page.narrow", pageHead({ title: "Git", actions: [button] }), told, state, history);
@@ -69,7 +79,10 @@ function facts(status) {
       "dl.pairs",
       row("Repository", h("code", status.repository_url)),
       row("Branch", h("code", status.branch)),
-      row("Commit", status.commit_hash ? h("code", status.commit_hash) : h("span.soft", "none yet")),
+      row(
+        "Commit",
+        status.commit_hash ? h("code", status.commit_hash) : h("span.soft", "none yet"),
+      ),
       row("Next sync", next ? timeAgo(next, ago(next)) : h("span.soft", "when it is asked for")),
     ),
   ];
@@ -78,7 +91,12 @@ function facts(status) {
 // The failure of a sync that somebody else, or the clock, has started.
 function lastFailure({ error }) {
   const text = h("pre.reason", error);
-  return h("div.box.failure", { role: "alert" }, h("span.status.fail", mark("fail")), h("div.grow", h("strong", "The last sync failed; the inventory stays as it was"), text));
+  return h(
+    "div.box.failure",
+    { role: "alert" },
+    h("span.status.fail", mark("fail")),
+    h("div.grow", h("strong", "The last sync failed; the inventory stays as it was"), text),
+  );
 }
 
 async function syncs(signal) {
@@ -99,7 +117,16 @@ function lines(rows) {
       h(
         "li",
         statusMark(one.status),
-        h("span.grow", one.commitHash && h("code", one.commitHash.slice(0, 10)), one.error ? h("span.soft", ` ${one.error.split("\n")[0]}`) : h("span.soft", ` ${plural(one.links ?? 0, "machine")}, ${plural(one.scripts ?? 0, "script")}`)),
+        h(
+          "span.grow",
+          one.commitHash && h("code", one.commitHash.slice(0, 10)),
+          one.error
+            ? h("span.soft", ` ${one.error.split("\n")[0]}`)
+            : h(
+                "span.soft",
+                ` ${plural(one.links ?? 0, "machine")}, ${plural(one.scripts ?? 0, "script")}`,
+              ),
+        ),
         h("span.soft.small", timeAt(one.started)),
       ),
     ),

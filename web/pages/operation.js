@@ -31,7 +31,11 @@ const defaults = { machine: "", script: "", state: "", view: "machines" };
 export default async function operation({ params, visit, signal, title }) {
   const address = `/api/operations/${encodeURIComponent(params.id)}`;
   const view = () => get(address, { output: "false" }, signal);
-  const [first, scripts] = await Promise.all([view(), get("/api/scripts", {}, signal), loadStyle(css)]);
+  const [first, scripts] = await Promise.all([
+    view(),
+    get("/api/scripts", {}, signal),
+    loadStyle(css),
+  ]);
   const catalogue = new Map(scripts.map((one) => [one.id, one]));
   const estimates = new Map(scripts.map((one) => [one.id, one.estimatedDuration]));
   const watch = new Watch(first);
@@ -40,17 +44,34 @@ export default async function operation({ params, visit, signal, title }) {
   let isLost = false;
   title(params.id);
 
-  const head = pageHead({ title: params.id, crumb: { href: "/operations", label: "Operations" }, under: h("div.row.under") });
+  const head = pageHead({
+    title: params.id,
+    crumb: { href: "/operations", label: "Operations" },
+    under: h("div.row.under"),
+  });
   const progress = h("div.stack.tight.progress");
   const filter = h("div.segments.states", { role: "group", "aria-label": "Machines by state" });
-  const views = h("div.segments", { role: "group", "aria-label": "View" }, viewButton("machines", "Machines", "list"), viewButton("groups", "Equal outputs", "copy"));
-  const grid = tileGrid({ label: "Machines of this operation", choose: (id) => change({ machine: id }) });
+  const views = h(
+    "div.segments",
+    { role: "group", "aria-label": "View" },
+    viewButton("machines", "Machines", "list"),
+    viewButton("groups", "Equal outputs", "copy"),
+  );
+  const grid = tileGrid({
+    label: "Machines of this operation",
+    choose: (id) => change({ machine: id }),
+  });
   const pane = logPane({ pick: (script) => change({ script }), signal });
   const body = h("div.watch");
   let groups = null;
 
   function viewButton(name, label, drawing) {
-    return h("button", { type: "button", data: { view: name }, onclick: () => change({ view: name }) }, icon(drawing), label);
+    return h(
+      "button",
+      { type: "button", data: { view: name }, onclick: () => change({ view: name }) },
+      icon(drawing),
+      label,
+    );
   }
 
   function change(some) {
@@ -64,7 +85,9 @@ export default async function operation({ params, visit, signal, title }) {
   function chosen() {
     const found = watch.targets.find((one) => one.id === at.machine);
     if (found) return found;
-    const ranked = [...watch.targets].sort((a, b) => STATES.indexOf(stateOf(a)) - STATES.indexOf(stateOf(b)));
+    const ranked = [...watch.targets].sort(
+      (a, b) => STATES.indexOf(stateOf(a)) - STATES.indexOf(stateOf(b)),
+    );
     at.machine = ranked[0].id;
     return ranked[0];
   }
@@ -72,7 +95,12 @@ export default async function operation({ params, visit, signal, title }) {
   // The script that is looked at: the one of the address, the one that failed, or the newest.
   function chosenRun(target) {
     const begun = target.runs.filter((one) => one.started !== null);
-    return target.runs.find((one) => one.script === at.script) ?? target.runs.find((one) => one.status === "failed") ?? begun.at(-1) ?? target.runs[0];
+    return (
+      target.runs.find((one) => one.script === at.script) ??
+      target.runs.find((one) => one.status === "failed") ??
+      begun.at(-1) ??
+      target.runs[0]
+    );
   }
 
   let seen = "";
@@ -80,7 +108,8 @@ export default async function operation({ params, visit, signal, title }) {
   function show() {
     showHead();
     showProgress();
-    for (const button of views.children) button.setAttribute("aria-pressed", String(button.dataset.view === at.view));
+    for (const button of views.children)
+      button.setAttribute("aria-pressed", String(button.dataset.view === at.view));
     if (at.view === "groups") return showGroups();
     if (body.firstChild !== grid.element) body.replaceChildren(grid.element, pane.element);
     const shown = watch.targets.filter((one) => at.state === "" || stateOf(one) === at.state);
@@ -94,7 +123,13 @@ export default async function operation({ params, visit, signal, title }) {
   }
 
   function showGroups() {
-    groups ??= groupView({ id: params.id, catalogue, isOver: () => watch.isOver, signal, choose: (machine, script) => change({ view: "machines", machine, script, state: "" }) });
+    groups ??= groupView({
+      id: params.id,
+      catalogue,
+      isOver: () => watch.isOver,
+      signal,
+      choose: (machine, script) => change({ view: "machines", machine, script, state: "" }),
+    });
     if (body.firstChild !== groups) body.replaceChildren(groups);
   }
 
@@ -108,8 +143,17 @@ export default async function operation({ params, visit, signal, title }) {
       h("strong", scriptNames(one, catalogue)),
       h("span.soft", `by ${one.triggered_by}`),
       one.started !== null && h("span.soft", timeAt(one.started)),
-      h("code.soft", { title: "The commit that the scripts are from" }, one.commit_hash.slice(0, 10)),
-      one.retry_of && h("span.soft", "again after ", h("a", { href: `/operations/${one.retry_of}` }, one.retry_of)),
+      h(
+        "code.soft",
+        { title: "The commit that the scripts are from" },
+        one.commit_hash.slice(0, 10),
+      ),
+      one.retry_of &&
+        h(
+          "span.soft",
+          "again after ",
+          h("a", { href: `/operations/${one.retry_of}` }, one.retry_of),
+        ),
       flagWords(one),
     );
     head.act(...actions());
@@ -125,9 +169,25 @@ export default async function operation({ params, visit, signal, title }) {
     if (now === acted) return buttons;
     acted = now;
     buttons = [
-      watch.firstFailure() && h("button", { type: "button", onclick: jump }, icon("jump"), "First failure"),
-      may("operator") && !isOver && h("button.danger", { type: "button", disabled: isStopping, onclick: stop }, icon("stop"), "Stop…"),
-      may("operator") && isOver && unfinished > 0 && h("button.primary", { type: "button", onclick: () => retry("all_unfinished") }, icon("retry"), "Retry unfinished…"),
+      watch.firstFailure() &&
+        h("button", { type: "button", onclick: jump }, icon("jump"), "First failure"),
+      may("operator") &&
+        !isOver &&
+        h(
+          "button.danger",
+          { type: "button", disabled: isStopping, onclick: stop },
+          icon("stop"),
+          "Stop…",
+        ),
+      may("operator") &&
+        isOver &&
+        unfinished > 0 &&
+        h(
+          "button.primary",
+          { type: "button", onclick: () => retry("all_unfinished") },
+          icon("retry"),
+          "Retry unfinished…",
+        ),
       menuButton([icon("more")], { items: menu, label: "More", kind: ".square" }),
     ];
     return buttons;
@@ -136,10 +196,23 @@ export default async function operation({ params, visit, signal, title }) {
   function menu() {
     const again = may("operator") && [
       { label: "Run again…", icon: "play", href: `/operations/new?again=${params.id}` },
-      watch.isOver && watch.result.failed > 0 && { label: "Retry failed…", icon: "retry", run: () => retry("failed") },
-      watch.isOver && watch.result.skipped > 0 && { label: "Retry not started…", icon: "retry", run: () => retry("not_started") },
+      watch.isOver &&
+        watch.result.failed > 0 && {
+          label: "Retry failed…",
+          icon: "retry",
+          run: () => retry("failed"),
+        },
+      watch.isOver &&
+        watch.result.skipped > 0 && {
+          label: "Retry not started…",
+          icon: "retry",
+          run: () => retry("not_started"),
+        },
     ];
-    return [...(again || []), { label: "Download all output", icon: "download", run: saveAll }].filter(Boolean);
+    return [
+      ...(again || []),
+      { label: "Download all output", icon: "download", run: saveAll },
+    ].filter(Boolean);
   }
 
   function showProgress() {
@@ -149,12 +222,35 @@ export default async function operation({ params, visit, signal, title }) {
     replace(
       progress,
       outcomeBar(result, all, `Progress of ${params.id}`),
-      h("div.row.wide", h("span", outcomeWords(result, all)), time !== null && h("span.number.soft", duration(time)), one.status === "queued" && h("span.soft", "It waits until others have ended."), waveWords(watch)),
+      h(
+        "div.row.wide",
+        h("span", outcomeWords(result, all)),
+        time !== null && h("span.number.soft", duration(time)),
+        one.status === "queued" && h("span.soft", "It waits until others have ended."),
+        waveWords(watch),
+      ),
     );
     const tally = watch.tally();
     const states = STATES.filter((state) => tally[state]);
-    const button = (state, label, number) => h("button", { type: "button", data: { state: state || "all" }, "aria-pressed": String(at.state === state), onclick: () => change({ state }) }, state && statusMark(state), label, " ", h("span.number", count(number)));
-    replace(filter, button("", "All", watch.targets.length), states.map((state) => button(state, statusWord(state), tally[state])));
+    const button = (state, label, number) =>
+      h(
+        "button",
+        {
+          type: "button",
+          data: { state: state || "all" },
+          "aria-pressed": String(at.state === state),
+          onclick: () => change({ state }),
+        },
+        state && statusMark(state),
+        label,
+        " ",
+        h("span.number", count(number)),
+      );
+    replace(
+      filter,
+      button("", "All", watch.targets.length),
+      states.map((state) => button(state, statusWord(state), tally[state])),
+    );
   }
 
   function jump() {
@@ -163,9 +259,13 @@ export default async function operation({ params, visit, signal, title }) {
   }
 
   async function stop() {
-    const open = watch.targets.filter((one) => ["running", "queued"].includes(stateOf(one))).map((one) => one.id);
-    const text = "What runs on these machines is ended, with everything that it has started; what waits will not run.";
-    if (!(await confirmAct({ title: `Stop ${params.id}?`, text, named: open, act: "Stop" }))) return;
+    const open = watch.targets
+      .filter((one) => ["running", "queued"].includes(stateOf(one)))
+      .map((one) => one.id);
+    const text =
+      "What runs on these machines is ended, with everything that it has started; what waits will not run.";
+    if (!(await confirmAct({ title: `Stop ${params.id}?`, text, named: open, act: "Stop" })))
+      return;
     try {
       isStopping = true;
       show();
@@ -177,11 +277,26 @@ export default async function operation({ params, visit, signal, title }) {
   }
 
   async function retry(which) {
-    const fits = { failed: (run) => run.status === "failed", not_started: (run) => run.started === null, all_unfinished: (run) => run.status !== "success" };
+    const fits = {
+      failed: (run) => run.status === "failed",
+      not_started: (run) => run.started === null,
+      all_unfinished: (run) => run.status !== "success",
+    };
     const isAll = which === "not_started";
-    const named = watch.targets.filter(({ runs }) => (isAll ? runs.every(fits[which]) : runs.some(fits[which]))).map((one) => one.id);
+    const named = watch.targets
+      .filter(({ runs }) => (isAll ? runs.every(fits[which]) : runs.some(fits[which])))
+      .map((one) => one.id);
     const text = `${scriptNames(watch.operation, catalogue)}: with the same flags, and the text of today's commit.`;
-    if (!(await confirmAct({ title: `Run again on ${plural(named.length, "machine")}?`, text, named, act: "Run again", danger: false }))) return;
+    if (
+      !(await confirmAct({
+        title: `Run again on ${plural(named.length, "machine")}?`,
+        text,
+        named,
+        act: "Run again",
+        danger: false,
+      }))
+    )
+      return;
     try {
       const answer = await post(`${address}/retry`, { targets: which }, signal);
       done(`${answer.operation_id} was started.`);
@@ -195,7 +310,11 @@ export default async function operation({ params, visit, signal, title }) {
     const parts = [];
     for (const run of watch.runs()) {
       const code = run.exit_code === null ? "" : `, exit code ${run.exit_code}`;
-      parts.push(`== ${run.target} ${run.script}: ${run.status}${code}\n`, await run.output.file(), "\n");
+      parts.push(
+        `== ${run.target} ${run.script}: ${run.status}${code}\n`,
+        await run.output.file(),
+        "\n",
+      );
     }
     saveFile(new Blob(parts, { type: "text/plain" }), `${params.id}.log`);
   }
@@ -203,7 +322,10 @@ export default async function operation({ params, visit, signal, title }) {
   const redraw = onFrame(() => !signal.aborted && show());
   everySecond(signal, () => !watch.isOver && redraw());
   document.addEventListener("visibilitychange", redraw, { signal });
-  bindKeys([{ keys: "e", label: "First failure", run: () => watch.firstFailure() && jump() }], signal);
+  bindKeys(
+    [{ keys: "e", label: "First failure", run: () => watch.firstFailure() && jump() }],
+    signal,
+  );
 
   async function follow() {
     try {
@@ -212,7 +334,8 @@ export default async function operation({ params, visit, signal, title }) {
         state: (state) => ((isLost = state === "lost"), redraw()),
         take(event) {
           const goesOn = watch.take(event);
-          if (watch.operation.status === "queued" && event.event === "start") Object.assign(watch.operation, { status: "running", started: Date.now() });
+          if (watch.operation.status === "queued" && event.event === "start")
+            Object.assign(watch.operation, { status: "running", started: Date.now() });
           redraw();
           return goesOn;
         },
@@ -226,8 +349,15 @@ export default async function operation({ params, visit, signal, title }) {
 
   follow();
   requestAnimationFrame(redraw);
-  if (watch.targets.length === 0) return h("div.page", head, emptyBox({ title: "It has no machines" }));
-  return h("div.page.operation", head, progress, h("div.row.wide", filter, h("span.grow"), views), body);
+  if (watch.targets.length === 0)
+    return h("div.page", head, emptyBox({ title: "It has no machines" }));
+  return h(
+    "div.page.operation",
+    head,
+    progress,
+    h("div.row.wide", filter, h("span.grow"), views),
+    body,
+  );
 }
 
 function flagWords({ flags }) {
@@ -238,6 +368,13 @@ function flagWords({ flags }) {
 function waveWords({ operation: { waves }, targets }) {
   if (!waves || waves.length < 2) return null;
   const byId = new Map(targets.map((one) => [one.id, one]));
-  const at = waves.findIndex((ids) => ids.some((id) => ["queued", "running"].includes(stateOf(byId.get(id)))));
-  return h("span.soft", at < 0 ? plural(waves.length, "wave") : `wave ${at + 1} of ${waves.length}, ${plural(waves[at].length, "machine")}`);
+  const at = waves.findIndex((ids) =>
+    ids.some((id) => ["queued", "running"].includes(stateOf(byId.get(id)))),
+  );
+  return h(
+    "span.soft",
+    at < 0
+      ? plural(waves.length, "wave")
+      : `wave ${at + 1} of ${waves.length}, ${plural(waves[at].length, "machine")}`,
+  );
 }

@@ -37,8 +37,19 @@ export default async function operations({ visit, signal }) {
       { id: "status", label: "Status", cell: (one) => status(one.status) },
       { id: "id", label: "Operation", kind: "main", cell: (one) => one.id },
       { id: "scripts", label: "Scripts", cell: (one) => scriptNames(one, catalogue) },
-      { id: "targets", label: "On", kind: "wide slim", cell: (one) => h("span", { title: one.targets.slice(0, 50).join(", ") }, where(one)) },
-      { id: "result", label: "Result", kind: "wide", cell: (one) => (isOpen(one) ? operationBar(one) : h("span.soft", outcomeWords(one.result, total(one)))) },
+      {
+        id: "targets",
+        label: "On",
+        kind: "wide slim",
+        cell: (one) => h("span", { title: one.targets.slice(0, 50).join(", ") }, where(one)),
+      },
+      {
+        id: "result",
+        label: "Result",
+        kind: "wide",
+        cell: (one) =>
+          isOpen(one) ? operationBar(one) : h("span.soft", outcomeWords(one.result, total(one))),
+      },
       { id: "by", label: "By", kind: "wider", cell: (one) => one.triggered_by },
       { id: "started", label: "Started", kind: "wide", cell: (one) => timeAt(one.started) },
       { id: "took", label: "Took", kind: "number", cell: (one) => took(one) },
@@ -46,17 +57,51 @@ export default async function operations({ visit, signal }) {
   });
 
   function filterFields() {
-    const choice = (name, label) => h("select", { "aria-label": label, data: { label }, onchange: (event) => change({ [name]: event.target.value }) });
-    const day = (name, label) => h("label.day", label, h("input", { type: "date", onchange: (event) => change({ [name]: event.target.value }) }));
-    const made = { status: choice("status", "Status"), script: choice("script", "Script"), target: choice("target", "Machine") };
+    const choice = (name, label) =>
+      h("select", {
+        "aria-label": label,
+        data: { label },
+        onchange: (event) => change({ [name]: event.target.value }),
+      });
+    const day = (name, label) =>
+      h(
+        "label.day",
+        label,
+        h("input", { type: "date", onchange: (event) => change({ [name]: event.target.value }) }),
+      );
+    const made = {
+      status: choice("status", "Status"),
+      script: choice("script", "Script"),
+      target: choice("target", "Machine"),
+    };
     const days = { from: day("from", "From"), to: day("to", "Until") };
-    const clear = h("button.plain", { type: "button", onclick: () => change({ ...defaults }) }, "Clear filters");
-    return { ...made, ...days, clear, element: h("div.filters", { role: "search" }, Object.values(made), Object.values(days), clear) };
+    const clear = h(
+      "button.plain",
+      { type: "button", onclick: () => change({ ...defaults }) },
+      "Clear filters",
+    );
+    return {
+      ...made,
+      ...days,
+      clear,
+      element: h(
+        "div.filters",
+        { role: "search" },
+        Object.values(made),
+        Object.values(days),
+        clear,
+      ),
+    };
   }
 
   function options(select, list_, value) {
-    const known = value === "" || list_.some(([id]) => id === value) ? list_ : [...list_, [value, value]];
-    replace(select, h("option", { value: "" }, `${select.dataset.label}: all`), known.map(([id, text]) => h("option", { value: id }, text)));
+    const known =
+      value === "" || list_.some(([id]) => id === value) ? list_ : [...list_, [value, value]];
+    replace(
+      select,
+      h("option", { value: "" }, `${select.dataset.label}: all`),
+      known.map(([id, text]) => h("option", { value: id }, text)),
+    );
     select.value = value;
   }
 
@@ -76,9 +121,21 @@ export default async function operations({ visit, signal }) {
 
   let machines = [];
   function showFields() {
-    options(fields.status, STATUSES.map((one) => [one, statusWord(one)]), filters.status);
-    options(fields.script, [...catalogue.values()].map((one) => [one.id, one.name]), filters.script);
-    options(fields.target, machines.map((one) => [one.id, one.id]), filters.target);
+    options(
+      fields.status,
+      STATUSES.map((one) => [one, statusWord(one)]),
+      filters.status,
+    );
+    options(
+      fields.script,
+      [...catalogue.values()].map((one) => [one.id, one.name]),
+      filters.script,
+    );
+    options(
+      fields.target,
+      machines.map((one) => [one.id, one.id]),
+      filters.target,
+    );
     fields.from.lastChild.value = filters.from;
     fields.to.lastChild.value = filters.to;
     fields.clear.hidden = Object.keys(defaults).every((name) => filters[name] === "");
@@ -121,7 +178,12 @@ export default async function operations({ visit, signal }) {
       if (older.length === 0) cursor = page.next_cursor;
       show();
     },
-    failed: (error) => first.length === 0 && replace(list, failureBox(error, () => fresh())),
+    failed: (error) =>
+      first.length === 0 &&
+      replace(
+        list,
+        failureBox(error, () => fresh()),
+      ),
   });
   everySecond(signal, () => first.some(isOpen) && show());
   const named = Promise.all([get("/api/scripts", {}, signal), get("/api/links", {}, signal)]);
@@ -131,8 +193,16 @@ export default async function operations({ visit, signal }) {
   await fresh.first;
   showFields();
   show();
-  const run = may("operator") && h("a.button.primary", { href: "/operations/new" }, icon("play"), "Run scripts");
-  return h("div.page", pageHead({ title: "Operations", actions: [run] }), fields.element, list, h("div.row", more));
+  const run =
+    may("operator") &&
+    h("a.button.primary", { href: "/operations/new" }, icon("play"), "Run scripts");
+  return h(
+    "div.page",
+    pageHead({ title: "Operations", actions: [run] }),
+    fields.element,
+    list,
+    h("div.row", more),
+  );
 }
 
 function none(filters) {
@@ -142,6 +212,7 @@ function none(filters) {
     title: "Nothing has run yet",
     symbol: "operations",
     text: "An operation is one or more scripts on one or more machines.",
-    action: may("operator") && h("a.button.primary", { href: "/operations/new" }, "Run the first one"),
+    action:
+      may("operator") && h("a.button.primary", { href: "/operations/new" }, "Run the first one"),
   });
 }

@@ -21,13 +21,18 @@ export default async function overview({ signal }) {
   await loadStyle(css);
   const fleet = h("section.fleet", { "aria-label": "Machines by type" });
   const running = card("Running now", { href: "/operations", label: "All operations" });
-  const health = card("Health of links", { href: "/links?sort=latency&dir=desc", label: "All links" });
+  const health = card("Health of links", {
+    href: "/links?sort=latency&dir=desc",
+    label: "All links",
+  });
   const activity = card("Recent activity", { href: "/operations", label: "History" });
   const git = card("Repository", { href: "/git", label: "Details" });
   let catalogue = new Map();
   let open = [];
 
-  const run = may("operator") && h("a.button.primary", { href: "/operations/new" }, icon("play"), "Run scripts");
+  const run =
+    may("operator") &&
+    h("a.button.primary", { href: "/operations/new" }, icon("play"), "Run scripts");
   const fresh = keepFresh({
     every: 5000,
     signal,
@@ -47,7 +52,12 @@ export default async function overview({ signal }) {
       activity.fill(activityLines(recent));
       showRunning();
     },
-    failed: (error) => fleet.childElementCount === 0 && replace(fleet, failureBox(error, () => fresh())),
+    failed: (error) =>
+      fleet.childElementCount === 0 &&
+      replace(
+        fleet,
+        failureBox(error, () => fresh()),
+      ),
   });
   const showRunning = () => running.fill(runningLines(open, catalogue));
   everySecond(signal, () => open.length > 0 && showRunning());
@@ -62,7 +72,12 @@ export default async function overview({ signal }) {
 
 function card(title, link) {
   const body = h("div.body");
-  const element = h("section.card.flush", { "aria-label": title }, h("header", h("h2", title), h("a", { href: link.href }, link.label)), body);
+  const element = h(
+    "section.card.flush",
+    { "aria-label": title },
+    h("header", h("h2", title), h("a", { href: link.href }, link.label)),
+    body,
+  );
   return Object.assign(element, { fill: (...content) => replace(body, content) });
 }
 
@@ -80,15 +95,26 @@ function types(links) {
     const lead = (more) => `/links?type=${type}${more}`;
     return h(
       "div.card.figure",
-      h("a.title", { href: lead("") }, h("span.big.number", count(mine.length)), h("span", type === "VM" ? "VMs" : type)),
+      h(
+        "a.title",
+        { href: lead("") },
+        h("span.big.number", count(mine.length)),
+        h("span", type === "VM" ? "VMs" : type),
+      ),
       h(
         "div.row.small",
         mine.length === 0
           ? h("span.soft", "none in the inventory")
           : [
               h("a", { href: lead("&status=online") }, status("online", `${online} online`)),
-              offline > 0 && h("a", { href: lead("&status=offline") }, status("offline", `${offline} offline`)),
-              strangers > 0 && h("a", { href: lead("&enrolled=false") }, h("span.status.warn", icon("noshield"), `${strangers} not enrolled`)),
+              offline > 0 &&
+                h("a", { href: lead("&status=offline") }, status("offline", `${offline} offline`)),
+              strangers > 0 &&
+                h(
+                  "a",
+                  { href: lead("&enrolled=false") },
+                  h("span.status.warn", icon("noshield"), `${strangers} not enrolled`),
+                ),
             ],
       ),
     );
@@ -103,7 +129,12 @@ function runningLines(operations, catalogue) {
       h(
         "li.runs",
         statusMark(one.status),
-        h("div.grow", h("a", { href: `/operations/${one.id}` }, scriptNames(one, catalogue)), h("span.soft", ` on ${where(one)}`), operationBar(one)),
+        h(
+          "div.grow",
+          h("a", { href: `/operations/${one.id}` }, scriptNames(one, catalogue)),
+          h("span.soft", ` on ${where(one)}`),
+          operationBar(one),
+        ),
         h("span.soft.small.number", operationTally(one), h("br"), took(one)),
       ),
     ),
@@ -114,13 +145,22 @@ function runningLines(operations, catalogue) {
 function healthLines(links, points, sync) {
   if (links.length === 0) return noMachines(sync);
   const gone = links.filter((one) => one.status === "offline");
-  const slow = links.filter((one) => one.health.latency !== null && one.status === "online").sort((a, b) => b.health.latency - a.health.latency);
+  const slow = links
+    .filter((one) => one.health.latency !== null && one.status === "online")
+    .sort((a, b) => b.health.latency - a.health.latency);
   const shown = [...gone, ...slow].slice(0, 8);
   if (shown.length === 0) return h("p.soft.pad", "No machine was checked yet.");
   const most = Math.max(50, ...slow.map((one) => one.health.latency));
   return [
-    h("ul.lines.health", shown.map((one) => healthLine(one, points[one.id] ?? [], most))),
-    links.length > shown.length && h("p.soft.small.pad", `${gone.length === 0 ? "The slowest" : "Unreachable and slowest"} ${shown.length} of ${plural(links.length, "machine")}.`),
+    h(
+      "ul.lines.health",
+      shown.map((one) => healthLine(one, points[one.id] ?? [], most)),
+    ),
+    links.length > shown.length &&
+      h(
+        "p.soft.small.pad",
+        `${gone.length === 0 ? "The slowest" : "Unreachable and slowest"} ${shown.length} of ${plural(links.length, "machine")}.`,
+      ),
   ];
 }
 
@@ -134,7 +174,14 @@ function healthLine(one, points, most) {
     points.length > 1 && sparkline(points, one.id),
     isGone
       ? h("span.soft.small", lastSeen === null ? "never seen" : ["seen ", timeAgo(lastSeen)])
-      : [h("span.bar.latency", { "aria-hidden": "true" }, h("span", { style: { "--to": `${Math.max(2, (100 * latency) / most)}%` } })), h("span.number.ms", `${count(latency)} ms`)],
+      : [
+          h(
+            "span.bar.latency",
+            { "aria-hidden": "true" },
+            h("span", { style: { "--to": `${Math.max(2, (100 * latency) / most)}%` } }),
+          ),
+          h("span.number.ms", `${count(latency)} ms`),
+        ],
   );
 }
 
@@ -143,7 +190,9 @@ function noMachines(sync) {
   return emptyBox({
     title: "No machines yet",
     symbol: "links",
-    text: isSynced ? "links.yaml in the repository is empty. Add machines, commit, push and sync." : "Machines come from links.yaml in the Git repository.",
+    text: isSynced
+      ? "links.yaml in the repository is empty. Add machines, commit, push and sync."
+      : "Machines come from links.yaml in the Git repository.",
     action: h("a.button", { href: "/git" }, isSynced ? "To the repository" : "Sync now"),
   });
 }
@@ -152,9 +201,18 @@ function syncState(sync) {
   const at = sync.last_sync && Date.parse(sync.last_sync);
   return h(
     "div.stack.tight.pad",
-    h("div.row", badge(sync.status), sync.commit_hash && h("code", sync.commit_hash.slice(0, 10)), at && h("span.soft", timeAgo(at))),
+    h(
+      "div.row",
+      badge(sync.status),
+      sync.commit_hash && h("code", sync.commit_hash.slice(0, 10)),
+      at && h("span.soft", timeAgo(at)),
+    ),
     sync.error && h("p.status-text.fail", sync.error.split("\n")[0]),
-    h("div.soft.small", sync.repository_url ? h("span.mono", sync.repository_url) : "No repository is configured.", sync.branch && ` · ${sync.branch}`),
+    h(
+      "div.soft.small",
+      sync.repository_url ? h("span.mono", sync.repository_url) : "No repository is configured.",
+      sync.branch && ` · ${sync.branch}`,
+    ),
   );
 }
 
@@ -166,7 +224,13 @@ async function recentActivity(signal) {
   } catch (error) {
     if (!error.isMissingCall) throw error;
     const { operations } = await get("/api/operations", { limit: 10 }, signal);
-    return operations.map((one) => ({ time: one.started, kind: "operation", actor: one.triggered_by, subject: one.id, status: one.status }));
+    return operations.map((one) => ({
+      time: one.started,
+      kind: "operation",
+      actor: one.triggered_by,
+      subject: one.id,
+      status: one.status,
+    }));
   }
 }
 
@@ -177,7 +241,13 @@ function activityLines(rows) {
   return h(
     "ul.lines",
     rows.map((one) =>
-      h("li", icon(KINDS[one.kind]), h("span.grow", activityWords(one)), statusMark(one.status), h("span.soft.small.when", timeAgo(one.time))),
+      h(
+        "li",
+        icon(KINDS[one.kind]),
+        h("span.grow", activityWords(one)),
+        statusMark(one.status),
+        h("span.soft.small.when", timeAgo(one.time)),
+      ),
     ),
   );
 }
@@ -188,11 +258,14 @@ function activityWords({ kind, actor, subject }) {
     case "operation":
       return [link(`/operations/${subject}`, subject), h("span.soft", ` by ${actor}`)];
     case "terminal":
-      return ["Terminal on ", link(`/links/${encodeURIComponent(subject)}`, subject), h("span.soft", ` by ${actor}`)];
+      return [
+        "Terminal on ",
+        link(`/links/${encodeURIComponent(subject)}`, subject),
+        h("span.soft", ` by ${actor}`),
+      ];
     case "sync":
       return [link("/git", "Sync"), subject && [" to ", h("code", subject.slice(0, 10))]];
     default:
       return [actor, " signed in"];
   }
 }
-

@@ -24,7 +24,12 @@ export default async function recording({ params, signal, title }) {
   ]);
   const one = list.find(({ id }) => String(id) === params.id) ?? null;
   const real = readCast(text);
-  const tool = await makeTerm({ disableStdin: true, cols: real.width, rows: real.height, scrollback: 5000 });
+  const tool = await makeTerm({
+    disableStdin: true,
+    cols: real.width,
+    rows: real.height,
+    scrollback: 5000,
+  });
   let cast = shorten(real, LONGEST_PAUSE);
   let place = 0;
   let next = 0;
@@ -33,9 +38,19 @@ export default async function recording({ params, signal, title }) {
   title(one ? `Recording of ${one.target}` : "Recording");
 
   const play = h("button.primary", { type: "button", onclick: toggle });
-  const bar = h("input.seek", { type: "range", min: "0", step: "100", "aria-label": "Place in the recording", oninput: () => seek(Number(bar.value)) });
+  const bar = h("input.seek", {
+    type: "range",
+    min: "0",
+    step: "100",
+    "aria-label": "Place in the recording",
+    oninput: () => seek(Number(bar.value)),
+  });
   const clock = h("span.number.soft.small");
-  const speed = h("select", { "aria-label": "Speed" }, SPEEDS.map((value) => h("option", { value }, `${value}×`)));
+  const speed = h(
+    "select",
+    { "aria-label": "Speed" },
+    SPEEDS.map((value) => h("option", { value }, `${value}×`)),
+  );
   const skips = h("input", { type: "checkbox", onchange: () => pauses(skips.checked) });
   skips.checked = true;
   const screen = h("div.termplace.film");
@@ -78,7 +93,12 @@ export default async function recording({ params, signal, title }) {
     bar.value = String(place);
     bar.setAttribute("aria-valuetext", `${duration(place)} of ${duration(cast.length)}`);
     clock.textContent = `${duration(place)} / ${duration(cast.length)}`;
-    replace(play, isPlaying ? [icon("stop"), "Pause"] : [icon("play"), place >= cast.length ? "Play again" : "Play"]);
+    replace(
+      play,
+      isPlaying
+        ? [icon("stop"), "Pause"]
+        : [icon("play"), place >= cast.length ? "Play again" : "Play"],
+    );
   }
 
   function toggle() {
@@ -101,7 +121,11 @@ export default async function recording({ params, signal, title }) {
   bindKeys(
     [
       { keys: " ", label: "Play or pause", run: toggle },
-      { keys: "ArrowRight", label: "Five seconds on", run: () => seek(Math.min(cast.length, place + 5000)) },
+      {
+        keys: "ArrowRight",
+        label: "Five seconds on",
+        run: () => seek(Math.min(cast.length, place + 5000)),
+      },
       { keys: "ArrowLeft", label: "Five seconds back", run: () => seek(Math.max(0, place - 5000)) },
     ],
     signal,
@@ -112,11 +136,37 @@ export default async function recording({ params, signal, title }) {
     tool.open(screen);
     seek(0);
   });
-  const save = h("button", { type: "button", onclick: () => saveFile(new Blob([text], { type: "application/x-asciicast" }), `${params.id}.cast`) }, icon("download"), "Download");
-  const under = one && h("div.row.under", h("strong", h("a", { href: `/links/${encodeURIComponent(one.target)}` }, one.target)), h("span.soft", `by ${one.actor}`), h("span.soft", timeAt(one.started)));
+  const save = h(
+    "button",
+    {
+      type: "button",
+      onclick: () =>
+        saveFile(new Blob([text], { type: "application/x-asciicast" }), `${params.id}.cast`),
+    },
+    icon("download"),
+    "Download",
+  );
+  const under =
+    one &&
+    h(
+      "div.row.under",
+      h("strong", h("a", { href: `/links/${encodeURIComponent(one.target)}` }, one.target)),
+      h("span.soft", `by ${one.actor}`),
+      h("span.soft", timeAt(one.started)),
+    );
   return h(
     "div.page",
-    pageHead({ title: "Recording", crumb: { href: "/recordings", label: "Recordings" }, actions: [save], under }),
-    h("section.card.flush.player", { "aria-label": "Player" }, h("div.filmbox", { tabindex: "0", role: "region", "aria-label": "Screen" }, screen), h("div.controls", play, bar, clock, speed, h("label.choice", skips, "Leave out pauses"))),
+    pageHead({
+      title: "Recording",
+      crumb: { href: "/recordings", label: "Recordings" },
+      actions: [save],
+      under,
+    }),
+    h(
+      "section.card.flush.player",
+      { "aria-label": "Player" },
+      h("div.filmbox", { tabindex: "0", role: "region", "aria-label": "Screen" }, screen),
+      h("div.controls", play, bar, clock, speed, h("label.choice", skips, "Leave out pauses")),
+    ),
   );
 }

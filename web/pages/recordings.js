@@ -23,15 +23,42 @@ export default async function recordings({ signal }) {
       { id: "target", label: "Machine", kind: "main", cell: (one) => one.target },
       { id: "actor", label: "By", cell: (one) => one.actor },
       { id: "started", label: "Started", cell: (one) => timeAt(one.started) },
-      { id: "duration", label: "Lasted", kind: "number", cell: (one) => (one.ended === null ? "still open" : duration(one.duration)) },
+      {
+        id: "duration",
+        label: "Lasted",
+        kind: "number",
+        cell: (one) => (one.ended === null ? "still open" : duration(one.duration)),
+      },
       { id: "bytes", label: "Size", kind: "number wide", cell: (one) => bytes(one.bytes) },
       { id: "pane", label: "Pane", kind: "wide", cell: (one) => one.pane },
-      { id: "act", label: "", cell: (one) => may("admin") && h("button.link", { type: "button", "aria-label": `Delete the recording of ${one.target}`, onclick: () => drop(one) }, "Delete…") },
+      {
+        id: "act",
+        label: "",
+        cell: (one) =>
+          may("admin") &&
+          h(
+            "button.link",
+            {
+              type: "button",
+              "aria-label": `Delete the recording of ${one.target}`,
+              onclick: () => drop(one),
+            },
+            "Delete…",
+          ),
+      },
     ],
   });
 
   async function drop(one) {
-    if (!(await confirmAct({ title: "Delete this recording?", text: `What ${one.actor} did cannot be looked at any more.`, named: [one.target], act: "Delete" }))) return;
+    if (
+      !(await confirmAct({
+        title: "Delete this recording?",
+        text: `What ${one.actor} did cannot be looked at any more.`,
+        named: [one.target],
+        act: "Delete",
+      }))
+    )
+      return;
     try {
       await remove(`/api/recordings/${encodeURIComponent(one.id)}`);
     } catch (error) {
@@ -49,12 +76,26 @@ export default async function recordings({ signal }) {
       if (table.element.parentNode !== list) list.replaceChildren(table.element);
       table.show(rows);
     },
-    failed: (error) => rows === null && replace(list, failureBox(error, () => fresh())),
+    failed: (error) =>
+      rows === null &&
+      replace(
+        list,
+        failureBox(error, () => fresh()),
+      ),
   });
   await fresh.first;
-  return h("div.page", pageHead({ title: "Recordings", crumb: { href: "/terminal", label: "Terminal" } }), list);
+  return h(
+    "div.page",
+    pageHead({ title: "Recordings", crumb: { href: "/terminal", label: "Terminal" } }),
+    list,
+  );
 }
 
 function none() {
-  return emptyBox({ title: "Nothing was recorded yet", symbol: "film", text: "Terminals are recorded when the configuration of linkopsd says so. What was typed is kept with record_input only.", steps: "[terminal]\nrecording = on" });
+  return emptyBox({
+    title: "Nothing was recorded yet",
+    symbol: "film",
+    text: "Terminals are recorded when the configuration of linkopsd says so. What was typed is kept with record_input only.",
+    steps: "[terminal]\nrecording = on",
+  });
 }

@@ -17,12 +17,24 @@ export default async function script({ params, signal, title }) {
     get("/api/operations", { script: params.id, limit: 8 }, signal),
   ]);
   title(one.name);
-  const run = may("operator") && h("a.button.primary", { href: `/operations/new?scripts=${id}` }, icon("play"), "Run…");
+  const run =
+    may("operator") &&
+    h("a.button.primary", { href: `/operations/new?scripts=${id}` }, icon("play"), "Run…");
   const name = [one.emoji && h("span.emoji", { "aria-hidden": "true" }, one.emoji, " "), one.name];
   return h(
     "div.page",
-    pageHead({ title: name, crumb: { href: "/scripts", label: "Scripts" }, actions: [run], under: h("p.soft", one.description) }),
-    one.error && h("div.box.failure", h("span.status.fail", mark("fail")), h("div.grow", h("strong", "This script cannot be run"), h("p", one.error))),
+    pageHead({
+      title: name,
+      crumb: { href: "/scripts", label: "Scripts" },
+      actions: [run],
+      under: h("p.soft", one.description),
+    }),
+    one.error &&
+      h(
+        "div.box.failure",
+        h("span.status.fail", mark("fail")),
+        h("div.grow", h("strong", "This script cannot be run"), h("p", one.error)),
+      ),
     h("div.cards.two", facts(one), runs(operations)),
     one.source !== null && source(one),
   );
@@ -38,8 +50,18 @@ function facts(one) {
       "dl.pairs",
       row("Id", h("code", one.id)),
       row("File", h("code", one.path)),
-      row("Flags", one.flags.length ? one.flags.map((flag) => h("div", h("code", flag))) : h("span.soft", "none")),
-      row("Estimate", one.estimatedDuration === null ? h("span.soft", "none") : duration(one.estimatedDuration * 1000)),
+      row(
+        "Flags",
+        one.flags.length
+          ? one.flags.map((flag) => h("div", h("code", flag)))
+          : h("span.soft", "none"),
+      ),
+      row(
+        "Estimate",
+        one.estimatedDuration === null
+          ? h("span.soft", "none")
+          : duration(one.estimatedDuration * 1000),
+      ),
       one.tags.length > 0 && row("Tags", tags(one.tags)),
       one.commit_hash && row("Commit", h("code", one.commit_hash.slice(0, 10))),
       one.sha256 && row("SHA-256", h("code", one.sha256)),
@@ -49,9 +71,23 @@ function facts(one) {
 
 function runs(operations) {
   const lines = operations.map((one) =>
-    h("li", statusMark(one.status), h("span.grow", h("a", { href: `/operations/${one.id}` }, one.id), h("span.soft", ` on ${where(one)}, ${took(one)}`)), h("span.soft.small", timeAgo(one.started))),
+    h(
+      "li",
+      statusMark(one.status),
+      h(
+        "span.grow",
+        h("a", { href: `/operations/${one.id}` }, one.id),
+        h("span.soft", ` on ${where(one)}, ${took(one)}`),
+      ),
+      h("span.soft.small", timeAgo(one.started)),
+    ),
   );
-  return h("section.card.flush", { "aria-label": "Latest runs" }, h("header", h("h2", "Latest runs")), lines.length ? h("ul.lines", lines) : h("div.box.empty", h("span.soft", "It has not run yet.")));
+  return h(
+    "section.card.flush",
+    { "aria-label": "Latest runs" },
+    h("header", h("h2", "Latest runs")),
+    lines.length ? h("ul.lines", lines) : h("div.box.empty", h("span.soft", "It has not run yet.")),
+  );
 }
 
 function source(one) {
@@ -64,11 +100,18 @@ function source(one) {
       failed(error);
     }
   };
-  const code = h("code", lines.map((line, at) => h("span.line", { data: { n: at + 1 } }, line || "\u00a0")));
+  const code = h(
+    "code",
+    lines.map((line, at) => h("span.line", { data: { n: at + 1 } }, line || "\u00a0")),
+  );
   return h(
     "section.card.flush",
     { "aria-label": "Source" },
-    h("header", h("h2", one.path), h("button.plain", { type: "button", onclick: copy }, icon("copy"), "Copy")),
+    h(
+      "header",
+      h("h2", one.path),
+      h("button.plain", { type: "button", onclick: copy }, icon("copy"), "Copy"),
+    ),
     h("pre.source", { tabindex: "0", "aria-label": "Text of the script" }, code),
   );
 }

@@ -17,7 +17,13 @@ const defaults = { q: "" };
 export default async function scripts({ visit, signal }) {
   let all = null;
   let filters = readQuery(defaults, location.search);
-  const search = h("input", { type: "search", value: filters.q, placeholder: "Search scripts…  ( / )", "aria-label": "Search scripts", oninput: () => change(search.value) });
+  const search = h("input", {
+    type: "search",
+    value: filters.q,
+    placeholder: "Search scripts…  ( / )",
+    "aria-label": "Search scripts",
+    oninput: () => change(search.value),
+  });
   const tally = h("span.tally.number", { role: "status" });
   const list = h("div.stack");
   const table = dataTable({
@@ -26,12 +32,49 @@ export default async function scripts({ visit, signal }) {
     href: (one) => `/scripts/${encodeURIComponent(one.id)}`,
     signal,
     columns: [
-      { id: "name", label: "Script", kind: "main", cell: (one) => [one.emoji && h("span.emoji", { "aria-hidden": "true" }, one.emoji, " "), one.name] },
-      { id: "description", label: "What it does", kind: "wide", cell: (one) => h("span.soft", one.description) },
-      { id: "flags", label: "Flags", kind: "wide", cell: (one) => h("span.mono.small", one.flags.join("  ")) },
-      { id: "time", label: "Estimate", kind: "number", cell: (one) => (one.estimatedDuration === null ? "–" : duration(one.estimatedDuration * 1000)) },
+      {
+        id: "name",
+        label: "Script",
+        kind: "main",
+        cell: (one) => [
+          one.emoji && h("span.emoji", { "aria-hidden": "true" }, one.emoji, " "),
+          one.name,
+        ],
+      },
+      {
+        id: "description",
+        label: "What it does",
+        kind: "wide",
+        cell: (one) => h("span.soft", one.description),
+      },
+      {
+        id: "flags",
+        label: "Flags",
+        kind: "wide",
+        cell: (one) => h("span.mono.small", one.flags.join("  ")),
+      },
+      {
+        id: "time",
+        label: "Estimate",
+        kind: "number",
+        cell: (one) =>
+          one.estimatedDuration === null ? "–" : duration(one.estimatedDuration * 1000),
+      },
       { id: "tags", label: "Tags", kind: "wide", cell: (one) => tags(one.tags) },
-      { id: "run", label: "", cell: (one) => may("operator") && h("a", { href: `/operations/new?scripts=${encodeURIComponent(one.id)}`, "aria-label": `Run ${one.name}` }, "Run…") },
+      {
+        id: "run",
+        label: "",
+        cell: (one) =>
+          may("operator") &&
+          h(
+            "a",
+            {
+              href: `/operations/new?scripts=${encodeURIComponent(one.id)}`,
+              "aria-label": `Run ${one.name}`,
+            },
+            "Run…",
+          ),
+      },
     ],
   });
 
@@ -40,17 +83,24 @@ export default async function scripts({ visit, signal }) {
     replaceQuery(writeQuery(defaults, filters));
     show();
   }
-  visit.onQuery = (text) => ((filters = readQuery(defaults, text)), (search.value = filters.q), show());
+  visit.onQuery = (text) => (
+    (filters = readQuery(defaults, text)),
+    (search.value = filters.q),
+    show()
+  );
 
   function show() {
     const words = filters.q.toLowerCase().split(/\s+/).filter(Boolean);
     const found = all.filter((one) => {
-      const text = [one.id, one.name, one.description, ...one.flags, ...one.tags].join(" ").toLowerCase();
+      const text = [one.id, one.name, one.description, ...one.flags, ...one.tags]
+        .join(" ")
+        .toLowerCase();
       return words.every((word) => text.includes(word));
     });
     tally.textContent = plural(found.length, "script");
     if (all.length === 0) return replace(list, none());
-    if (found.length === 0) return replace(list, emptyBox({ title: "No script fits this search", symbol: "search" }));
+    if (found.length === 0)
+      return replace(list, emptyBox({ title: "No script fits this search", symbol: "search" }));
     if (table.element.parentNode !== list) list.replaceChildren(table.element);
     table.show(found);
   }
@@ -62,10 +112,20 @@ export default async function scripts({ visit, signal }) {
       all = await get("/api/scripts", {}, signal);
       show();
     },
-    failed: (error) => all === null && replace(list, failureBox(error, () => fresh())),
+    failed: (error) =>
+      all === null &&
+      replace(
+        list,
+        failureBox(error, () => fresh()),
+      ),
   });
   await fresh.first;
-  return h("div.page", pageHead({ title: "Scripts" }), h("div.filters", { role: "search" }, search, tally), list);
+  return h(
+    "div.page",
+    pageHead({ title: "Scripts" }),
+    h("div.filters", { role: "search" }, search, tally),
+    list,
+  );
 }
 
 function none() {
@@ -73,7 +133,13 @@ function none() {
     title: "No scripts yet",
     symbol: "scripts",
     text: "Scripts are bash files in the Git repository, named in scripts.yaml. Add one, commit and push, then sync.",
-    steps: ["scripts:", "  system-facts:", "    name: System facts", "    description: Kernel, memory and load", "    path: scripts/system-facts.sh"].join("\n"),
+    steps: [
+      "scripts:",
+      "  system-facts:",
+      "    name: System facts",
+      "    description: Kernel, memory and load",
+      "    path: scripts/system-facts.sh",
+    ].join("\n"),
     action: h("a.button.primary", { href: "/git" }, "To the repository"),
   });
 }

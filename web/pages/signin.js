@@ -10,7 +10,12 @@ import { mark } from "../parts/icons.js";
 
 export default function signin({ signal }) {
   const said = h("div", { role: "alert" });
-  const name = field("User name", { autocomplete: "username", autocapitalize: "none", spellcheck: "false", autofocus: true });
+  const name = field("User name", {
+    autocomplete: "username",
+    autocapitalize: "none",
+    spellcheck: "false",
+    autofocus: true,
+  });
   const password = field("Password", { type: "password", autocomplete: "current-password" });
   const keep = h("input", { type: "checkbox" });
   const button = h("button.primary", { type: "submit" }, "Sign in");
@@ -62,16 +67,28 @@ export default function signin({ signal }) {
     const at = new Date(until).toLocaleTimeString();
     const count = () => {
       const left = Math.max(0, Math.ceil((until - Date.now()) / 1000));
-      clock.textContent = left === 0 ? "now" : `in ${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
+      clock.textContent =
+        left === 0 ? "now" : `in ${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
     };
     count();
     everySecond(signal, count);
-    tell("fail", "Too many wrong passwords: this account is locked.", [`It opens at ${at} (`, clock, "). An admin can lift the lock with a new password."]);
+    tell("fail", "Too many wrong passwords: this account is locked.", [
+      `It opens at ${at} (`,
+      clock,
+      "). An admin can lift the lock with a new password.",
+    ]);
   }
 
   function tell(kind, title, more) {
     const sign = kind === "info" ? null : h("span.status.fail", mark("fail"));
-    replace(said, h(`div.box.${kind === "info" ? "hint" : "failure"}`, sign, h("div.grow", h("strong", title), more && h("p", more))));
+    replace(
+      said,
+      h(
+        `div.box.${kind === "info" ? "hint" : "failure"}`,
+        sign,
+        h("div.grow", h("strong", title), more && h("p", more)),
+      ),
+    );
   }
 
   return h(

@@ -22,7 +22,11 @@ const PARTS = /[^]{1,8000}/gu;
 
 export default async function workspace({ params, signal }) {
   const address = `/api/terminal/workspaces/${encodeURIComponent(params.id)}`;
-  const [view, machines] = await Promise.all([get(address, {}, signal), get("/api/links", {}, signal), loadStyle(css)]);
+  const [view, machines] = await Promise.all([
+    get(address, {}, signal),
+    get("/api/links", {}, signal),
+    loadStyle(css),
+  ]);
   const layout = layoutOf(view.layout);
   let broadcasts = false;
   let isLive = false;
@@ -31,23 +35,41 @@ export default async function workspace({ params, signal }) {
   const told = h("div", { role: "status" });
   const loud = h("div.loud", { role: "status", hidden: true });
   const connectAll = h("button", { type: "button", onclick: connect }, icon("play"), "Connect all");
-  const broadcast = h("button", { type: "button", "aria-pressed": "false", onclick: toggleBroadcast }, icon("keyboard"), "Type into all");
+  const broadcast = h(
+    "button",
+    { type: "button", "aria-pressed": "false", onclick: toggleBroadcast },
+    icon("keyboard"),
+    "Type into all",
+  );
   const close = h("button.danger", { type: "button", onclick: end }, "Close…");
-  const head = pageHead({ title: "Terminal", crumb: { href: "/terminal", label: "Sessions" }, actions: [connectAll, layout.columns * layout.rows > 1 && broadcast, close] });
+  const head = pageHead({
+    title: "Terminal",
+    crumb: { href: "/terminal", label: "Sessions" },
+    actions: [connectAll, layout.columns * layout.rows > 1 && broadcast, close],
+  });
   const socket = workspaceSocket({ id: params.id, signal, receive, state });
-  const panes = await Promise.all(panesOf(layout).map((name) => makePane({ name, machines, send: socket.send, typed, assign, zoom, signal })));
+  const panes = await Promise.all(
+    panesOf(layout).map((name) =>
+      makePane({ name, machines, send: socket.send, typed, assign, zoom, signal }),
+    ),
+  );
   const byName = new Map(panes.map((one) => [one.name, one]));
   for (const pane of panes) {
     const { target = null, status = null, error = null } = view.panes[pane.name] ?? {};
     pane.show({ target, status, error });
   }
   const grid = splitGrid({ name: layout.id, ...layout, panes: panes.map((one) => one.element) });
-  const tabs = h("div.segments.panetabs", { role: "group", "aria-label": "Panes" }, panes.map((one) => h("button", { type: "button", onclick: () => showTab(one.name) }, one.name)));
+  const tabs = h(
+    "div.segments.panetabs",
+    { role: "group", "aria-label": "Panes" },
+    panes.map((one) => h("button", { type: "button", onclick: () => showTab(one.name) }, one.name)),
+  );
   const page = h("div.page.workspace", head, told, loud, panes.length > 1 && tabs, grid);
   showTab("A");
 
   function receive(message) {
-    if (message.type === "error") return void failed(Object.assign(new Error(message.message), { code: message.code }));
+    if (message.type === "error")
+      return void failed(Object.assign(new Error(message.message), { code: message.code }));
     const pane = byName.get(message.pane);
     const wait = pane?.take(message);
     if (message.type === "status") showState();
@@ -58,9 +80,24 @@ export default async function workspace({ params, signal }) {
     isLive = now === "live";
     if (now === "gone") {
       const text = error ? error.message : "It was closed, or nobody came back to it for too long.";
-      return replace(told, emptyBox({ title: "This session has ended", text, symbol: "terminal", action: h("a.button.primary", { href: "/terminal" }, "To the sessions") }));
+      return replace(
+        told,
+        emptyBox({
+          title: "This session has ended",
+          text,
+          symbol: "terminal",
+          action: h("a.button.primary", { href: "/terminal" }, "To the sessions"),
+        }),
+      );
     }
-    replace(told, now === "lost" && h("div.box.hint", h("strong", "The connection is lost; it is taken up again by itself. The shells go on.")));
+    replace(
+      told,
+      now === "lost" &&
+        h(
+          "div.box.hint",
+          h("strong", "The connection is lost; it is taken up again by itself. The shells go on."),
+        ),
+    );
     if (isLive) panes.forEach((one) => one.refit());
     if (isLive && new URLSearchParams(location.search).get("connect") === "all") {
       replaceQuery("");
@@ -71,7 +108,9 @@ export default async function workspace({ params, signal }) {
   // What of the page depends on which panes are connected.
   function showState() {
     const live = connected();
-    connectAll.disabled = !panes.some((one) => one.view.target !== null && ["assigned", "disconnected"].includes(one.view.status));
+    connectAll.disabled = !panes.some(
+      (one) => one.view.target !== null && ["assigned", "disconnected"].includes(one.view.status),
+    );
     if (live.length < 2 && broadcasts) setBroadcast(false);
     broadcast.disabled = live.length < 2;
     if (broadcasts) showLoud(live);
@@ -94,8 +133,12 @@ export default async function workspace({ params, signal }) {
   }
 
   function typed(name, data) {
-    const to = broadcasts && byName.get(name).view.status === "connected" ? connected().map((one) => one.name) : [name];
-    for (const pane of to) for (const part of data.match(PARTS) ?? []) socket.send({ pane, type: "stdin", data: part });
+    const to =
+      broadcasts && byName.get(name).view.status === "connected"
+        ? connected().map((one) => one.name)
+        : [name];
+    for (const pane of to)
+      for (const part of data.match(PARTS) ?? []) socket.send({ pane, type: "stdin", data: part });
   }
 
   async function toggleBroadcast() {
@@ -103,7 +146,15 @@ export default async function workspace({ params, signal }) {
     const live = connected();
     const text = "Every key goes to all of these machines at the same time, until you turn it off.";
     const named = live.map((one) => one.view.target);
-    if (await confirmAct({ title: `Type into ${plural(live.length, "machine")} at once?`, text, named, act: "Type into all" })) setBroadcast(true);
+    if (
+      await confirmAct({
+        title: `Type into ${plural(live.length, "machine")} at once?`,
+        text,
+        named,
+        act: "Type into all",
+      })
+    )
+      setBroadcast(true);
   }
 
   function setBroadcast(on) {
@@ -116,7 +167,16 @@ export default async function workspace({ params, signal }) {
 
   function showLoud(live) {
     const off = h("button", { type: "button", onclick: () => setBroadcast(false) }, "Turn it off");
-    replace(loud, icon("jump"), h("strong", `What you type goes to ${plural(live.length, "machine")}: ${names(live.map((one) => one.view.target))}`), h("span.grow"), off);
+    replace(
+      loud,
+      icon("jump"),
+      h(
+        "strong",
+        `What you type goes to ${plural(live.length, "machine")}: ${names(live.map((one) => one.view.target))}`,
+      ),
+      h("span.grow"),
+      off,
+    );
     for (const one of panes) one.element.classList.toggle("hears", live.includes(one));
   }
 
@@ -149,7 +209,8 @@ export default async function workspace({ params, signal }) {
 
   async function end() {
     const named = panes.map((one) => one.view.target).filter(Boolean);
-    const text = "The shells on these machines end, and what runs in them. To keep them, just leave this page.";
+    const text =
+      "The shells on these machines end, and what runs in them. To keep them, just leave this page.";
     if (!(await confirmAct({ title: "Close this session?", text, named, act: "Close" }))) return;
     socket.end();
     try {
@@ -182,6 +243,20 @@ export default async function workspace({ params, signal }) {
     for (const pane of panes) (pane.attach(), pane.refit());
     showState();
   });
-  page.append(h("p.soft.small.hintline", h("kbd", "Alt"), " ", h("kbd", "Shift"), " ", h("kbd", "1"), "–", h("kbd", "4"), " goes to a pane, ", h("kbd", "0"), " out of them. All other keys belong to the machine."));
+  page.append(
+    h(
+      "p.soft.small.hintline",
+      h("kbd", "Alt"),
+      " ",
+      h("kbd", "Shift"),
+      " ",
+      h("kbd", "1"),
+      "–",
+      h("kbd", "4"),
+      " goes to a pane, ",
+      h("kbd", "0"),
+      " out of them. All other keys belong to the machine.",
+    ),
+  );
   return page;
 }

@@ -21,7 +21,11 @@ export async function latencyChart(signal) {
     plot?.destroy();
     plot = null;
     if (place.clientWidth === 0 || checks.length < 2) return;
-    plot = new uPlot(options(place.clientWidth, said, () => checks), data(checks), place);
+    plot = new uPlot(
+      options(place.clientWidth, said, () => checks),
+      data(checks),
+      place,
+    );
   }
 
   function show(next) {
@@ -33,7 +37,9 @@ export async function latencyChart(signal) {
     else draw();
   }
 
-  const observer = new ResizeObserver(() => plot === null || plot.width !== place.clientWidth ? draw() : undefined);
+  const observer = new ResizeObserver(() =>
+    plot === null || plot.width !== place.clientWidth ? draw() : undefined,
+  );
   observer.observe(place);
   document.addEventListener("themechange", draw, { signal });
   signal.addEventListener("abort", () => (observer.disconnect(), plot?.destroy()));
@@ -43,24 +49,40 @@ export async function latencyChart(signal) {
 const answered = (one) => one.reachable && one.latency !== null;
 
 function data(checks) {
-  return [checks.map((one) => one.at / 1000), checks.map((one) => (answered(one) ? one.latency : null)), checks.map((one) => (answered(one) ? null : 0))];
+  return [
+    checks.map((one) => one.at / 1000),
+    checks.map((one) => (answered(one) ? one.latency : null)),
+    checks.map((one) => (answered(one) ? null : 0)),
+  ];
 }
 
 function options(width, said, checks) {
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const font = `12px ${colour("--font")}`;
-  const axis = { stroke: colour("--text-soft"), font, grid: { stroke: colour("--edge"), width: 1 }, ticks: { show: false } };
+  const axis = {
+    stroke: colour("--text-soft"),
+    font,
+    grid: { stroke: colour("--edge"), width: 1 },
+    ticks: { show: false },
+  };
   return {
     width,
     height: HEIGHT,
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false } },
     scales: { y: { range: (_, __, most) => [0, Math.max(10, (most ?? 0) * 1.15)] } },
-    axes: [{ ...axis, values: times }, { ...axis, size: 52, values: (_, ticks) => ticks.map((one) => `${one} ms`) }],
+    axes: [
+      { ...axis, values: times },
+      { ...axis, size: 52, values: (_, ticks) => ticks.map((one) => `${one} ms`) },
+    ],
     series: [
       {},
       { stroke: colour("--accent"), width: 1.5, points: { show: false }, spanGaps: false },
-      { stroke: colour("--fail"), width: 0, points: { show: true, size: 7, fill: colour("--fail"), width: 0 } },
+      {
+        stroke: colour("--fail"),
+        width: 0,
+        points: { show: true, size: 7, fill: colour("--fail"), width: 0 },
+      },
     ],
     hooks: { setCursor: [(plot) => tell(said, checks()[plot.cursor.idx])] },
   };
@@ -73,12 +95,16 @@ function times(plot, ticks) {
   return ticks.map((tick) => {
     const at = new Date(tick * 1000);
     const clock = `${pad(at.getHours())}:${pad(at.getMinutes())}${max - min < 300 ? `:${pad(at.getSeconds())}` : ""}`;
-    return max - min > 36 * 3600 ? `${pad(at.getMonth() + 1)}-${pad(at.getDate())} ${clock}` : clock;
+    return max - min > 36 * 3600
+      ? `${pad(at.getMonth() + 1)}-${pad(at.getDate())} ${clock}`
+      : clock;
   });
 }
 
 function tell(said, one) {
-  said.textContent = one ? `${moment(one.at)}: ${answered(one) ? `${one.latency} ms` : (one.error ?? "no answer")}` : "\u00a0";
+  said.textContent = one
+    ? `${moment(one.at)}: ${answered(one) ? `${one.latency} ms` : (one.error ?? "no answer")}`
+    : "\u00a0";
 }
 
 function words(checks) {

@@ -14,12 +14,20 @@ export function openDialog({ title, content, buttons, wide, bare, onopen }) {
       resolve(value);
     };
     const row = buttons?.map(({ label, kind, value, autofocus }) =>
-      h(`button${kind ? `.${kind}` : ""}`, { type: "button", autofocus, onclick: () => close(value) }, label),
+      h(
+        `button${kind ? `.${kind}` : ""}`,
+        { type: "button", autofocus, onclick: () => close(value) },
+        label,
+      ),
     );
     const inside = typeof content === "function" ? content(close) : content;
     const dialog = h(
       "dialog",
-      { "aria-label": title, class: wide ? "wide" : "", oncancel: (event) => (event.preventDefault(), close()) },
+      {
+        "aria-label": title,
+        class: wide ? "wide" : "",
+        oncancel: (event) => (event.preventDefault(), close()),
+      },
       bare ? inside : h("div.inside", h("h2", title), inside, row && h("div.buttons", row)),
     );
     dialog.addEventListener("click", (event) => event.target === dialog && close());
@@ -30,12 +38,23 @@ export function openDialog({ title, content, buttons, wide, bare, onopen }) {
 }
 
 // Asks before something is done to machines or users, and names every one of them.
-export async function confirmAct({ title, text, named = [], word = "machine", act, danger = true }) {
+export async function confirmAct({
+  title,
+  text,
+  named = [],
+  word = "machine",
+  act,
+  danger = true,
+}) {
   const content = [
     typeof text === "string" ? h("p", text) : text,
     named.length > 0 && [
       h("p.small.soft", plural(named.length, word)),
-      h("ul.names.mono.small", { tabindex: named.length > 12 ? "0" : null, "aria-label": "Names" }, named.map((one) => h("li", one))),
+      h(
+        "ul.names.mono.small",
+        { tabindex: named.length > 12 ? "0" : null, "aria-label": "Names" },
+        named.map((one) => h("li", one)),
+      ),
     ],
   ];
   const answer = await openDialog({

@@ -6,7 +6,8 @@ import { icon, mark } from "./icons.js";
 
 // What to do where the message does not say it.
 const ADVICE = {
-  ACCOUNT_LOCKED: "Wait until then, or ask an admin for a new password, which lifts the lock at once.",
+  ACCOUNT_LOCKED:
+    "Wait until then, or ask an admin for a new password, which lifts the lock at once.",
   FORBIDDEN: "Ask an admin for a role that allows it.",
   ENROLLMENT_REQUIRED: "Put the client id on the machine, verify it, and start again.",
   LINK_NOT_FOUND: "It may have left the inventory with the last sync.",
@@ -28,7 +29,12 @@ const ADVICE = {
 
 // `{title, advice, code}` of an error of any kind.
 export function wordsOf(error) {
-  if (!error.code) return { title: "The console made a mistake", advice: String(error.message ?? error), code: "" };
+  if (!error.code)
+    return {
+      title: "The console made a mistake",
+      advice: String(error.message ?? error),
+      code: "",
+    };
   const [first, ...more] = String(error.message).split("\n");
   const wait = error.retryAfter ? ` Try again in ${error.retryAfter} s.` : "";
   const advice = (more.join(" ") || ADVICE[error.code] || "") + wait;
@@ -64,12 +70,16 @@ function details(error) {
   if (Array.isArray(targets)) {
     for (const one of targets) lines.push([one.target, one.error ?? "not enrolled"]);
   } else if (Array.isArray(problems)) {
-    for (const one of problems) lines.push([one.line ? `${one.file}:${one.line}` : one.file, one.message]);
+    for (const one of problems)
+      lines.push([one.line ? `${one.file}:${one.line}` : one.file, one.message]);
   } else if (fields && typeof fields === "object") {
     lines.push(...Object.entries(fields));
   }
   if (lines.length === 0) return null;
-  return h("ul.facts", lines.map(([name, text]) => h("li", h("code", name), " ", String(text))));
+  return h(
+    "ul.facts",
+    lines.map(([name, text]) => h("li", h("code", name), " ", String(text))),
+  );
 }
 
 // In the place of a list that is empty: why, and the exact next step.

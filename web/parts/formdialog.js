@@ -31,10 +31,18 @@ export function formDialog({ title, fields, act, send }) {
           isShown ||= name in wrong;
         }
         if (!isShown) replace(said, failureBox(error));
-        Object.entries(fields).find(([name]) => name in wrong)?.[1].input.focus();
+        Object.entries(fields)
+          .find(([name]) => name in wrong)?.[1]
+          .input.focus();
       };
       const cancel = h("button", { type: "button", onclick: () => close() }, "Cancel");
-      return h("form.stack", { novalidate: true, onsubmit: submit }, Object.values(fields), said, h("div.buttons", cancel, button));
+      return h(
+        "form.stack",
+        { novalidate: true, onsubmit: submit },
+        Object.values(fields),
+        said,
+        h("div.buttons", cancel, button),
+      );
     },
     onopen: (dialog) => dialog.querySelector("input, select")?.focus(),
   });

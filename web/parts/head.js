@@ -8,7 +8,12 @@ export function pageHead({ title, crumb, actions = [], under }) {
   const heading = h("h1", { tabindex: "-1" }, title);
   const element = h(
     "header.head",
-    h("div.titles", crumb && h("div.crumb", h("a", { href: crumb.href }, crumb.label)), heading, under),
+    h(
+      "div.titles",
+      crumb && h("div.crumb", h("a", { href: crumb.href }, crumb.label)),
+      heading,
+      under,
+    ),
     h("div.actions", actions),
   );
   return Object.assign(element, {
@@ -20,7 +25,11 @@ export function pageHead({ title, crumb, actions = [], under }) {
 // A time as "3 min ago", the exact one on demand.
 export function timeAgo(ms, words = ago(ms)) {
   if (ms === null || ms === undefined) return h("span.soft", "never");
-  return h("time", { datetime: new Date(ms).toISOString(), title: new Date(ms).toLocaleString() }, words);
+  return h(
+    "time",
+    { datetime: new Date(ms).toISOString(), title: new Date(ms).toLocaleString() },
+    words,
+  );
 }
 
 export function timeAt(ms) {

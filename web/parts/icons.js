@@ -11,7 +11,8 @@ const LINES = {
   scripts: "M4 2h5.5L12.5 5v9H4zM9 2v3.5h3.5M6 8.5h4.5M6 11h4.5",
   git: "M4.5 5.5v6M4.5 5.5a1.5 1.5 0 100-3 1.5 1.5 0 000 3zM4.5 13.5a1.5 1.5 0 100-3 1.5 1.5 0 000 3zM11.5 6.5a1.5 1.5 0 100-3 1.5 1.5 0 000 3zM11.5 6.5c0 2.5-2 3-4 3.2-1.8.2-3 .3-3 1.8",
   audit: "M4 2h8v12H4zM6.5 5h3M6.5 8h3M6.5 11h1.5",
-  users: "M6 8a2.5 2.5 0 100-5 2.5 2.5 0 000 5zM1.5 13.5c0-2.5 2-4 4.5-4s4.5 1.5 4.5 4M11 3.3a2.5 2.5 0 010 4.4M12 9.8c1.6.5 2.5 1.8 2.5 3.7",
+  users:
+    "M6 8a2.5 2.5 0 100-5 2.5 2.5 0 000 5zM1.5 13.5c0-2.5 2-4 4.5-4s4.5 1.5 4.5 4M11 3.3a2.5 2.5 0 010 4.4M12 9.8c1.6.5 2.5 1.8 2.5 3.7",
   tokens: "M6 10a3.5 3.5 0 100-7 3.5 3.5 0 000 7zM8.5 9l5 5M11.5 12l1.5-1.5M5 6.5h.01",
   search: "M7 11.5a4.5 4.5 0 100-9 4.5 4.5 0 000 9zM10.3 10.3L14 14",
   plus: "M8 3v10M3 8h10",
@@ -49,8 +50,14 @@ const LINES = {
 // Status marks differ by shape, not by colour alone: disc, square, triangle, ring, diamond, dashes.
 const MARKS = {
   ok: ["M8 1.5a6.5 6.5 0 110 13 6.5 6.5 0 010-13z", "M5 8.3l2.2 2.2L11 5.8"],
-  fail: ["M3 1.5h10a1.5 1.5 0 011.5 1.5v10a1.5 1.5 0 01-1.5 1.5H3A1.5 1.5 0 011.5 13V3A1.5 1.5 0 013 1.5z", "M5.3 5.3l5.4 5.4M10.7 5.3l-5.4 5.4"],
-  warn: ["M8 1.2c.5 0 .9.3 1.1.7l5.6 10.5c.5.9-.2 2.1-1.2 2.1h-11c-1 0-1.7-1.2-1.2-2.1L6.9 1.9c.2-.4.6-.7 1.1-.7z", "M8 5.5v4M8 12h.01"],
+  fail: [
+    "M3 1.5h10a1.5 1.5 0 011.5 1.5v10a1.5 1.5 0 01-1.5 1.5H3A1.5 1.5 0 011.5 13V3A1.5 1.5 0 013 1.5z",
+    "M5.3 5.3l5.4 5.4M10.7 5.3l-5.4 5.4",
+  ],
+  warn: [
+    "M8 1.2c.5 0 .9.3 1.1.7l5.6 10.5c.5.9-.2 2.1-1.2 2.1h-11c-1 0-1.7-1.2-1.2-2.1L6.9 1.9c.2-.4.6-.7 1.1-.7z",
+    "M8 5.5v4M8 12h.01",
+  ],
   stop: ["M8 .8l7.2 7.2L8 15.2.8 8z", "M6 6h4v4H6z"],
 };
 const RINGS = {
@@ -71,5 +78,9 @@ export function mark(kind) {
   const paths = shape
     ? [svg("path.solid", { d: shape[0] }), svg("path.cut", { d: shape[1] })]
     : [svg("path.ring", { d: RINGS[kind] ?? RINGS.unknown })];
-  return svg(`svg.mark.${kind}`, { viewBox: "0 0 16 16", "aria-hidden": "true", focusable: "false" }, paths);
+  return svg(
+    `svg.mark.${kind}`,
+    { viewBox: "0 0 16 16", "aria-hidden": "true", focusable: "false" },
+    paths,
+  );
 }

@@ -14,22 +14,75 @@ export function logPane({ pick, signal }) {
   let run = null;
   let estimate = null;
   const title = h("div.row.grow");
-  const tabs = h("div.segments.scripttabs", { role: "group", "aria-label": "Scripts on this machine" });
+  const tabs = h("div.segments.scripttabs", {
+    role: "group",
+    "aria-label": "Scripts on this machine",
+  });
   const facts = h("div.row.small.soft.facts-line");
   const log = logView({ label: "Output", changed: showTools });
   const quiet = h("p.soft.quiet");
 
   const toggle = (name, label, drawing, press) =>
-    h("button.plain.square", { type: "button", "aria-pressed": "false", "aria-label": label, title: label, data: { tool: name }, onclick: (event) => press(event.currentTarget.getAttribute("aria-pressed") !== "true") }, icon(drawing));
+    h(
+      "button.plain.square",
+      {
+        type: "button",
+        "aria-pressed": "false",
+        "aria-label": label,
+        title: label,
+        data: { tool: name },
+        onclick: (event) => press(event.currentTarget.getAttribute("aria-pressed") !== "true"),
+      },
+      icon(drawing),
+    );
   const follow = toggle("follow", "Follow what is new", "follow", (on) => log.follow(on));
   const wrap = toggle("wrap", "Wrap long lines", "wrap", setWrap);
-  const search = h("input", { type: "search", placeholder: "Search this output", "aria-label": "Search this output", oninput: () => log.find(search.value), onkeydown: stepByKey });
+  const search = h("input", {
+    type: "search",
+    placeholder: "Search this output",
+    "aria-label": "Search this output",
+    oninput: () => log.find(search.value),
+    onkeydown: stepByKey,
+  });
   const found = h("span.small.soft.number", { role: "status" });
-  const step = (by, label, drawing) => h("button.plain.square", { type: "button", "aria-label": label, title: label, onclick: () => log.step(by) }, icon(drawing));
-  const steps = h("span.row", { hidden: true }, step(-1, "Match before", "up"), step(1, "Next match", "down"));
-  const download = h("button.plain.square", { type: "button", "aria-label": "Download this output", title: "Download this output", onclick: save }, icon("download"));
-  const tools = h("div.tools", { role: "toolbar", "aria-label": "Output" }, h("div.finder", search, found, steps), follow, wrap, download);
-  const element = h("section.card.flush.logpane", { "aria-label": "Output of a machine" }, h("header", title, tools), tabs, facts, h("div.logplace", log.element, quiet));
+  const step = (by, label, drawing) =>
+    h(
+      "button.plain.square",
+      { type: "button", "aria-label": label, title: label, onclick: () => log.step(by) },
+      icon(drawing),
+    );
+  const steps = h(
+    "span.row",
+    { hidden: true },
+    step(-1, "Match before", "up"),
+    step(1, "Next match", "down"),
+  );
+  const download = h(
+    "button.plain.square",
+    {
+      type: "button",
+      "aria-label": "Download this output",
+      title: "Download this output",
+      onclick: save,
+    },
+    icon("download"),
+  );
+  const tools = h(
+    "div.tools",
+    { role: "toolbar", "aria-label": "Output" },
+    h("div.finder", search, found, steps),
+    follow,
+    wrap,
+    download,
+  );
+  const element = h(
+    "section.card.flush.logpane",
+    { "aria-label": "Output of a machine" },
+    h("header", title, tools),
+    tabs,
+    facts,
+    h("div.logplace", log.element, quiet),
+  );
 
   function setWrap(on) {
     wrap.setAttribute("aria-pressed", String(on));
@@ -65,7 +118,22 @@ export function logPane({ pick, signal }) {
     replace(title, h("h2", h("a", { href: `/links/${encodeURIComponent(target.id)}` }, target.id)));
     tabs.hidden = target.runs.length < 2;
     const name = (id) => catalogue.get(id)?.name ?? id;
-    replace(tabs, target.runs.map((one) => h("button", { type: "button", "aria-pressed": String(one === run), data: { state: one.status }, onclick: () => pick(one.script) }, statusMark(one.status), name(one.script))));
+    replace(
+      tabs,
+      target.runs.map((one) =>
+        h(
+          "button",
+          {
+            type: "button",
+            "aria-pressed": String(one === run),
+            data: { state: one.status },
+            onclick: () => pick(one.script),
+          },
+          statusMark(one.status),
+          name(one.script),
+        ),
+      ),
+    );
     log.show(run.output);
     tick();
   }
@@ -73,12 +141,21 @@ export function logPane({ pick, signal }) {
   // What changes by itself: status, time, size, and new lines.
   function tick() {
     if (run === null) return;
-    const clock = run.duration ?? (run.started !== null && run.status === "running" ? Date.now() - run.started : null);
+    const clock =
+      run.duration ??
+      (run.started !== null && run.status === "running" ? Date.now() - run.started : null);
     replace(
       facts,
       status(run.status),
       run.exit_code !== null && h("span", `exit code ${run.exit_code}`),
-      clock !== null && h("span.number", duration(clock), run.status === "running" && estimate ? ` of about ${duration(estimate * 1000)}`.replace(".0 s", " s") : ""),
+      clock !== null &&
+        h(
+          "span.number",
+          duration(clock),
+          run.status === "running" && estimate
+            ? ` of about ${duration(estimate * 1000)}`.replace(".0 s", " s")
+            : "",
+        ),
       h("span.number", bytes(run.output.bytes)),
       run.truncated && h("span.status.warn", "cut at the limit; the script ran on"),
       run.error && h("span.reason-line", run.error),
@@ -99,7 +176,13 @@ export function logPane({ pick, signal }) {
 }
 
 function silence(state) {
-  return { queued: "It waits for its turn.", running: "It has printed nothing yet.", skipped: "It did not run." }[state] ?? "It printed nothing.";
+  return (
+    {
+      queued: "It waits for its turn.",
+      running: "It has printed nothing yet.",
+      skipped: "It did not run.",
+    }[state] ?? "It printed nothing."
+  );
 }
 
 export function saveFile(blob, name) {

@@ -24,7 +24,12 @@ export function logView({ label, changed = () => {} }) {
   const rows = h("div.rows");
   const inner = h("div.inner", rows);
   const probe = h("span.probe", { "aria-hidden": "true" }, "0".repeat(100));
-  const element = h("div.log", { tabindex: "0", role: "region", "aria-label": label }, inner, probe);
+  const element = h(
+    "div.log",
+    { tabindex: "0", role: "region", "aria-label": label },
+    inner,
+    probe,
+  );
 
   const total = () => (output === null ? 0 : wraps ? map.rows : output.count);
   const view = () => ({ count: total(), rowHeight, viewHeight: element.clientHeight });
@@ -33,7 +38,10 @@ export function logView({ label, changed = () => {} }) {
     const box = probe.getBoundingClientRect();
     if (box.height > 0) rowHeight = box.height;
     const character = box.width / 100 || 8;
-    const wide = Math.max(20, Math.floor((element.clientWidth - gutter() * character - 20) / character));
+    const wide = Math.max(
+      20,
+      Math.floor((element.clientWidth - gutter() * character - 20) / character),
+    );
     if (wide !== columns) {
       columns = wide;
       if (wraps) map = wrapMap(output, columns);
@@ -70,7 +78,13 @@ export function logView({ label, changed = () => {} }) {
   function draw() {
     if (output === null) return rows.replaceChildren();
     const place = rowAt(element.scrollTop, view());
-    const { first, end } = visibleRows({ count: total(), rowHeight, top: -place * rowHeight, height: element.clientHeight, spare: 4 });
+    const { first, end } = visibleRows({
+      count: total(),
+      rowHeight,
+      top: -place * rowHeight,
+      height: element.clientHeight,
+      spare: 4,
+    });
     const made = [];
     for (let row = first; row < end; row += 1) made.push(makeRow(row));
     rows.style.transform = `translateY(${element.scrollTop - (place - first) * rowHeight}px)`;
@@ -85,7 +99,11 @@ export function logView({ label, changed = () => {} }) {
     const shown = wraps ? sliceSpans(spans, part * columns, (part + 1) * columns) : spans;
     const kind = `${line.isError ? "err" : ""}${number === finding.lines[finding.at] ? " here" : ""}`;
     const name = part > 0 || line.isMore ? "" : String(number + 1);
-    return h("div.ln", { class: kind, data: { n: name } }, shown.length ? shown.map(paint) : "\u00a0");
+    return h(
+      "div.ln",
+      { class: kind, data: { n: name } },
+      shown.length ? shown.map(paint) : "\u00a0",
+    );
   }
 
   function paint({ text, style }) {
@@ -94,7 +112,14 @@ export function logView({ label, changed = () => {} }) {
     const names = Object.keys(rest);
     const content = marked(text);
     if (front === undefined && ground === undefined && names.length === 0) return content;
-    return h("span", { class: [...names, colourClass("f", front), colourClass("b", ground)].join(" "), style: { ...colourStyle("color", front), ...colourStyle("background-color", ground) } }, content);
+    return h(
+      "span",
+      {
+        class: [...names, colourClass("f", front), colourClass("b", ground)].join(" "),
+        style: { ...colourStyle("color", front), ...colourStyle("background-color", ground) },
+      },
+      content,
+    );
   }
 
   function marked(text) {
@@ -173,7 +198,10 @@ export function logView({ label, changed = () => {} }) {
     map = on && output ? wrapMap(output, columns) : null;
     update();
     if (output === null || follows) return;
-    element.scrollTop = scrollFor(wraps ? map.rowOf(Math.min(line, output.count - 1)) : line, view());
+    element.scrollTop = scrollFor(
+      wraps ? map.rowOf(Math.min(line, output.count - 1)) : line,
+      view(),
+    );
     draw();
   }
 
@@ -191,7 +219,9 @@ export function logView({ label, changed = () => {} }) {
 }
 
 function colourClass(kind, colour) {
-  return typeof colour === "number" || colour === "text" || colour === "ground" ? `${kind}-${colour}` : "";
+  return typeof colour === "number" || colour === "text" || colour === "ground"
+    ? `${kind}-${colour}`
+    : "";
 }
 
 function colourStyle(property, colour) {

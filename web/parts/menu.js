@@ -12,7 +12,13 @@ export function menuButton(content, { items, label, kind = "" }) {
   const menu = h("div.menu", { id, popover: "auto", role: "menu", onkeydown: move });
   const button = h(
     `button${kind}`,
-    { type: "button", "aria-haspopup": "menu", "aria-expanded": "false", "aria-label": label, onclick: toggle },
+    {
+      type: "button",
+      "aria-haspopup": "menu",
+      "aria-expanded": "false",
+      "aria-label": label,
+      onclick: toggle,
+    },
     content,
   );
   menu.addEventListener("toggle", (event) => {
@@ -33,12 +39,24 @@ export function menuButton(content, { items, label, kind = "" }) {
   function entry(item) {
     if (item === "line") return h("hr");
     if (item.title) return h("div.title", { role: "none" }, item.title);
-    const inside = [item.icon && icon(item.icon), item.label, item.checked && h("span.hint", icon("check")), item.hint && h("span.hint", item.hint)];
+    const inside = [
+      item.icon && icon(item.icon),
+      item.label,
+      item.checked && h("span.hint", icon("check")),
+      item.hint && h("span.hint", item.hint),
+    ];
     const role = item.checked === undefined ? "menuitem" : "menuitemradio";
-    const attributes = { role, "aria-checked": item.checked === undefined ? null : String(item.checked) };
+    const attributes = {
+      role,
+      "aria-checked": item.checked === undefined ? null : String(item.checked),
+    };
     const leave = () => (menu.hidePopover(), button.focus());
     if (item.href) return h("a", { ...attributes, href: item.href, onclick: leave }, inside);
-    return h("button", { ...attributes, type: "button", onclick: () => (leave(), item.run()) }, inside);
+    return h(
+      "button",
+      { ...attributes, type: "button", onclick: () => (leave(), item.run()) },
+      inside,
+    );
   }
 
   function move(event) {

@@ -18,14 +18,27 @@ export function done(text, action) {
 export function failed(error) {
   if (error.name === "AbortError") return;
   const { title, advice, code } = wordsOf(error);
-  show("fail", [h("strong", title), advice && h("div.soft", advice), code && h("div.small.mono.soft", code)]);
+  show("fail", [
+    h("strong", title),
+    advice && h("div.soft", advice),
+    code && h("div.small.mono.soft", code),
+  ]);
 }
 
 function show(kind, words, action) {
   const close = () => note.remove();
-  const button = h("button.plain.square", { "aria-label": "Close this note", onclick: close }, icon("close"));
+  const button = h(
+    "button.plain.square",
+    { "aria-label": "Close this note", onclick: close },
+    icon("close"),
+  );
   const more = action && h("div", h("a", { href: action.href, onclick: close }, action.label));
-  const note = h("div.note", h(`span.status.${kind}`, mark(kind)), h("div.words", words, more), button);
+  const note = h(
+    "div.note",
+    h(`span.status.${kind}`, mark(kind)),
+    h("div.words", words, more),
+    button,
+  );
   list.append(note);
   spoken.textContent = note.querySelector(".words").textContent;
   while (list.children.length > 4) list.firstChild.remove();

@@ -21,17 +21,52 @@ export async function openPalette() {
   let entries = fixed();
   let found = [];
   let at = 0;
-  const list = h("ul.entries", { id: newId("entries"), role: "listbox", "aria-label": "What was found" });
-  const input = h("input.ask", { type: "text", role: "combobox", "aria-expanded": "true", "aria-controls": list.id, "aria-label": "Go to or do", placeholder: "Go to or do…", autocomplete: "off", spellcheck: "false", oninput: () => ((at = 0), show()), onkeydown: move });
+  const list = h("ul.entries", {
+    id: newId("entries"),
+    role: "listbox",
+    "aria-label": "What was found",
+  });
+  const input = h("input.ask", {
+    type: "text",
+    role: "combobox",
+    "aria-expanded": "true",
+    "aria-controls": list.id,
+    "aria-label": "Go to or do",
+    placeholder: "Go to or do…",
+    autocomplete: "off",
+    spellcheck: "false",
+    oninput: () => ((at = 0), show()),
+    onkeydown: move,
+  });
   let leave = () => {};
   const choose = (entry) => (leave(), entry.run());
 
   function show() {
     found = search(entries, input.value);
     const options = found.map((one, place) =>
-      h("li", { id: `${list.id}-${place}`, role: "option", "aria-selected": String(place === at), onclick: () => choose(one) }, icon(one.icon), h("span.grow", one.label), h("span.soft.small", one.kind)),
+      h(
+        "li",
+        {
+          id: `${list.id}-${place}`,
+          role: "option",
+          "aria-selected": String(place === at),
+          onclick: () => choose(one),
+        },
+        icon(one.icon),
+        h("span.grow", one.label),
+        h("span.soft.small", one.kind),
+      ),
     );
-    replace(list, options.length ? options : h("li.soft", { role: "option", "aria-selected": "false" }, "Nothing has that in its name."));
+    replace(
+      list,
+      options.length
+        ? options
+        : h(
+            "li.soft",
+            { role: "option", "aria-selected": "false" },
+            "Nothing has that in its name.",
+          ),
+    );
     input.setAttribute("aria-activedescendant", found.length ? `${list.id}-${at}` : "");
     list.children[at]?.scrollIntoView({ block: "nearest" });
   }
@@ -55,13 +90,40 @@ export async function openPalette() {
 }
 
 function fixed() {
-  const pages = navigation.filter((one) => !one.role || may(one.role)).map((one) => ({ label: one.label, kind: "page", icon: one.icon, run: () => navigate(one.path) }));
+  const pages = navigation
+    .filter((one) => !one.role || may(one.role))
+    .map((one) => ({
+      label: one.label,
+      kind: "page",
+      icon: one.icon,
+      run: () => navigate(one.path),
+    }));
   const acts = [
-    may("operator") && { label: "Run scripts", kind: "act", icon: "play", run: () => navigate("/operations/new") },
-    may("operator") && { label: "Recordings", kind: "page", icon: "film", run: () => navigate("/recordings") },
-    { label: "Account, change password", kind: "page", icon: "user", run: () => navigate("/account") },
+    may("operator") && {
+      label: "Run scripts",
+      kind: "act",
+      icon: "play",
+      run: () => navigate("/operations/new"),
+    },
+    may("operator") && {
+      label: "Recordings",
+      kind: "page",
+      icon: "film",
+      run: () => navigate("/recordings"),
+    },
+    {
+      label: "Account, change password",
+      kind: "page",
+      icon: "user",
+      run: () => navigate("/account"),
+    },
     { label: "About, licences", kind: "page", icon: "info", run: () => navigate("/about") },
-    ...themes.map((one) => ({ label: `Theme: ${one.label}`, kind: one.hint, icon: "sun", run: () => setTheme(one.id) })),
+    ...themes.map((one) => ({
+      label: `Theme: ${one.label}`,
+      kind: one.hint,
+      icon: "sun",
+      run: () => setTheme(one.id),
+    })),
   ];
   return [...pages, ...acts.filter(Boolean)];
 }
@@ -74,9 +136,24 @@ async function more() {
     get("/api/operations", { limit: 50 }).catch(() => ({ operations: [] })),
   ]);
   return [
-    ...links.map((one) => ({ label: one.name === one.id ? one.id : `${one.name}  ${one.id}`, kind: one.type, icon: "links", run: () => navigate(`/links/${encodeURIComponent(one.id)}`) })),
-    ...scripts.map((one) => ({ label: one.name, kind: "script", icon: "scripts", run: () => navigate(`/scripts/${encodeURIComponent(one.id)}`) })),
-    ...operations.map((one) => ({ label: `${one.id}  ${one.scripts.join(", ")}`, kind: one.status, icon: "operations", run: () => navigate(`/operations/${one.id}`) })),
+    ...links.map((one) => ({
+      label: one.name === one.id ? one.id : `${one.name}  ${one.id}`,
+      kind: one.type,
+      icon: "links",
+      run: () => navigate(`/links/${encodeURIComponent(one.id)}`),
+    })),
+    ...scripts.map((one) => ({
+      label: one.name,
+      kind: "script",
+      icon: "scripts",
+      run: () => navigate(`/scripts/${encodeURIComponent(one.id)}`),
+    })),
+    ...operations.map((one) => ({
+      label: `${one.id}  ${one.scripts.join(", ")}`,
+      kind: one.status,
+      icon: "operations",
+      run: () => navigate(`/operations/${one.id}`),
+    })),
   ];
 }
 
@@ -84,10 +161,19 @@ async function more() {
 export function search(entries, text) {
   const wanted = text.toLowerCase().trim();
   const words = wanted.split(/\s+/).filter(Boolean);
-  const rate = (label) => (label.startsWith(wanted) ? 0 : label.includes(` ${wanted}`) ? 1 : label.includes(wanted) ? 2 : 3);
+  const rate = (label) =>
+    label.startsWith(wanted)
+      ? 0
+      : label.includes(` ${wanted}`)
+        ? 1
+        : label.includes(wanted)
+          ? 2
+          : 3;
   return entries
     .map((one, order) => ({ one, order, label: one.label.toLowerCase() }))
-    .filter(({ label, one }) => words.every((word) => label.includes(word) || one.kind.toLowerCase().includes(word)))
+    .filter(({ label, one }) =>
+      words.every((word) => label.includes(word) || one.kind.toLowerCase().includes(word)),
+    )
     .sort((a, b) => rate(a.label) - rate(b.label) || a.order - b.order)
     .slice(0, 12)
     .map(({ one }) => one);

@@ -14,19 +14,53 @@ export async function makePane({ name, machines, send, typed, assign, zoom, sign
   let view = { target: null, status: null, error: null };
 
   const state = h("span.row");
-  const choice = h("select", { "aria-label": `Machine of pane ${name}`, onchange: () => assign(name, choice.value) });
+  const choice = h("select", {
+    "aria-label": `Machine of pane ${name}`,
+    onchange: () => assign(name, choice.value),
+  });
   const link = square("Connect", "play", () => send({ pane: name, type: "connect" }));
   const cut = square("Disconnect", "close", () => send({ pane: name, type: "disconnect" }));
   const find = square("Search in this terminal", "search", () => showFinder(finder.hidden));
   const grow = square("This pane alone", "overview", () => zoom(name));
-  const field = h("input", { type: "search", "aria-label": `Search in pane ${name}`, placeholder: "Search", onkeydown: seek });
-  const finder = h("div.finder", { hidden: true }, field, square("Match before", "up", () => tool.find(field.value, true)), square("Next match", "down", () => tool.find(field.value, false)));
+  const field = h("input", {
+    type: "search",
+    "aria-label": `Search in pane ${name}`,
+    placeholder: "Search",
+    onkeydown: seek,
+  });
+  const finder = h(
+    "div.finder",
+    { hidden: true },
+    field,
+    square("Match before", "up", () => tool.find(field.value, true)),
+    square("Next match", "down", () => tool.find(field.value, false)),
+  );
   const place = h("div.termplace");
   const over = h("div.over", { hidden: true });
-  const element = h("section.pane", { "aria-label": `Pane ${name}`, data: { pane: name } }, h("header", h("span.letter", { "aria-hidden": "true" }, name), choice, state, h("span.grow"), finder, link, cut, find, grow), h("div.termbox", place, over));
+  const element = h(
+    "section.pane",
+    { "aria-label": `Pane ${name}`, data: { pane: name } },
+    h(
+      "header",
+      h("span.letter", { "aria-hidden": "true" }, name),
+      choice,
+      state,
+      h("span.grow"),
+      finder,
+      link,
+      cut,
+      find,
+      grow,
+    ),
+    h("div.termbox", place, over),
+  );
 
   function square(label, drawing, press) {
-    return h("button.plain.square", { type: "button", "aria-label": `${label}, pane ${name}`, title: label, onclick: press }, icon(drawing));
+    return h(
+      "button.plain.square",
+      { type: "button", "aria-label": `${label}, pane ${name}`, title: label, onclick: press },
+      icon(drawing),
+    );
   }
 
   function showFinder(on) {
@@ -49,12 +83,24 @@ export async function makePane({ name, machines, send, typed, assign, zoom, sign
     const free = now === null || now === "assigned" || now === "disconnected";
     const known = machines.filter((one) => one.enrolled).map((one) => one.id);
     const ids = target === null || known.includes(target) ? known : [target, ...known];
-    replace(choice, h("option", { value: "" }, "Choose a machine"), ids.map((id) => h("option", { value: id }, id)));
+    replace(
+      choice,
+      h("option", { value: "" }, "Choose a machine"),
+      ids.map((id) => h("option", { value: id }, id)),
+    );
     choice.value = target ?? "";
     choice.disabled = !free;
     link.hidden = target === null || !free;
     cut.hidden = free;
-    replace(state, target !== null && now !== null && status(now === "connecting" ? "running" : now, now === "connecting" ? "Connecting" : now === "assigned" ? "Not connected" : undefined));
+    replace(
+      state,
+      target !== null &&
+        now !== null &&
+        status(
+          now === "connecting" ? "running" : now,
+          now === "connecting" ? "Connecting" : now === "assigned" ? "Not connected" : undefined,
+        ),
+    );
     element.dataset.state = now ?? "empty";
     showOver(free);
   }
@@ -63,8 +109,18 @@ export async function makePane({ name, machines, send, typed, assign, zoom, sign
     over.hidden = !free;
     if (!free) return;
     const { target, error } = view;
-    const act = target !== null && h("button.primary", { type: "button", onclick: () => send({ pane: name, type: "connect" }) }, `Connect to ${target}`);
-    replace(over, error && h("p.status-text", error), target === null ? h("p.soft", "Choose a machine above.") : act);
+    const act =
+      target !== null &&
+      h(
+        "button.primary",
+        { type: "button", onclick: () => send({ pane: name, type: "connect" }) },
+        `Connect to ${target}`,
+      );
+    replace(
+      over,
+      error && h("p.status-text", error),
+      target === null ? h("p.soft", "Choose a machine above.") : act,
+    );
   }
 
   const STATUS = {
@@ -80,12 +136,14 @@ export async function makePane({ name, machines, send, typed, assign, zoom, sign
         return tool.write(message.data);
       case "snapshot":
         term.reset();
-        if (term.cols !== message.cols || term.rows !== message.rows) quietly(() => term.resize(message.cols, message.rows));
+        if (term.cols !== message.cols || term.rows !== message.rows)
+          quietly(() => term.resize(message.cols, message.rows));
         return tool.write(message.data);
       case "resize":
         return quietly(() => term.resize(message.cols, message.rows));
       case "status":
-        if (message.data.startsWith("error: ")) return show({ status: "disconnected", error: message.data.slice(7) });
+        if (message.data.startsWith("error: "))
+          return show({ status: "disconnected", error: message.data.slice(7) });
         return STATUS[message.data]?.();
       default:
         return undefined;
@@ -103,7 +161,10 @@ export async function makePane({ name, machines, send, typed, assign, zoom, sign
   term.onResize(({ cols, rows }) => {
     if (isQuiet) return;
     clearTimeout(told);
-    told = setTimeout(() => view.target !== null && send({ pane: name, type: "resize", cols, rows }), 60);
+    told = setTimeout(
+      () => view.target !== null && send({ pane: name, type: "resize", cols, rows }),
+      60,
+    );
   });
   term.onData((data) => typed(name, data));
 
@@ -113,11 +174,27 @@ export async function makePane({ name, machines, send, typed, assign, zoom, sign
     if (!place.isConnected || place.clientWidth === 0) return;
     tool.fit.fit();
     clearTimeout(told);
-    if (view.target !== null) send({ pane: name, type: "resize", cols: term.cols, rows: term.rows });
+    if (view.target !== null)
+      send({ pane: name, type: "resize", cols: term.cols, rows: term.rows });
   }
 
-  const observer = new ResizeObserver(onFrame(() => place.isConnected && place.clientWidth > 0 && tool.fit.fit()));
+  const observer = new ResizeObserver(
+    onFrame(() => place.isConnected && place.clientWidth > 0 && tool.fit.fit()),
+  );
   observer.observe(place);
   signal.addEventListener("abort", () => (observer.disconnect(), tool.dispose()));
-  return { name, element, term, show, take, refit, attach: () => tool.open(place), get view() { return view; }, find: () => showFinder(true), focus: () => term.focus() };
+  return {
+    name,
+    element,
+    term,
+    show,
+    take,
+    refit,
+    attach: () => tool.open(place),
+    get view() {
+      return view;
+    },
+    find: () => showFinder(true),
+    focus: () => term.focus(),
+  };
 }

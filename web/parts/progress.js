@@ -17,13 +17,22 @@ export function outcomeBar(result, all, label = "Progress") {
   const parts = OUTCOMES.filter(([name]) => result[name] > 0).map(([name, kind]) =>
     h(`span.${kind}`, { style: { "--to": `${(100 * result[name]) / Math.max(1, all)}%` } }),
   );
-  const attributes = { role: "progressbar", "aria-label": label, "aria-valuemin": 0, "aria-valuemax": all, "aria-valuenow": done, "aria-valuetext": outcomeWords(result, all) };
+  const attributes = {
+    role: "progressbar",
+    "aria-label": label,
+    "aria-valuemin": 0,
+    "aria-valuemax": all,
+    "aria-valuenow": done,
+    "aria-valuetext": outcomeWords(result, all),
+  };
   return h("div.parts", attributes, parts);
 }
 
 // "7 succeeded, 1 failed", and how many are to come.
 export function outcomeWords(result, all) {
-  const words = OUTCOMES.filter(([name]) => result[name] > 0).map(([name, , word]) => `${count(result[name])} ${word}`);
+  const words = OUTCOMES.filter(([name]) => result[name] > 0).map(
+    ([name, , word]) => `${count(result[name])} ${word}`,
+  );
   const done = OUTCOMES.reduce((sum, [name]) => sum + result[name], 0);
   if (done < all) words.push(`${count(all - done)} to come`);
   return words.join(", ");

@@ -7,7 +7,12 @@ import { icon } from "./icons.js";
 
 // `chosen` is a list of ids and `flags` a map id → (declared flag → value); both are changed here.
 export function scriptPicker({ catalogue, chosen, flags, changed }) {
-  const search = h("input", { type: "search", placeholder: "Search scripts…", "aria-label": "Search scripts", oninput: () => showList() });
+  const search = h("input", {
+    type: "search",
+    placeholder: "Search scripts…",
+    "aria-label": "Search scripts",
+    oninput: () => showList(),
+  });
   const list = h("ul.picks", { "aria-label": "Scripts" });
   const order = h("ol.order", { "aria-label": "Chosen scripts, in their order" });
 
@@ -20,7 +25,12 @@ export function scriptPicker({ catalogue, chosen, flags, changed }) {
 
   function showList() {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const fits = (one) => words.every((word) => `${one.id} ${one.name} ${one.description} ${one.tags.join(" ")}`.toLowerCase().includes(word));
+    const fits = (one) =>
+      words.every((word) =>
+        `${one.id} ${one.name} ${one.description} ${one.tags.join(" ")}`
+          .toLowerCase()
+          .includes(word),
+      );
     const found = [...catalogue.values()].filter(fits);
     replace(list, found.length ? found.map(pick) : h("li.soft.pad", "No script fits."));
   }
@@ -28,10 +38,30 @@ export function scriptPicker({ catalogue, chosen, flags, changed }) {
   function pick(one) {
     const on = chosen.includes(one.id);
     const full = !on && chosen.length >= MOST_SCRIPTS;
-    const box = h("input", { type: "checkbox", disabled: full, onchange: (event) => toggle(one.id, event.target.checked) });
+    const box = h("input", {
+      type: "checkbox",
+      disabled: full,
+      onchange: (event) => toggle(one.id, event.target.checked),
+    });
     box.checked = on;
-    const time = one.estimatedDuration === null ? "" : `about ${duration(one.estimatedDuration * 1000)}`.replace(".0 s", " s");
-    return h("li", { class: on ? "chosen" : "" }, h("label", box, h("span.grow", h("strong", one.emoji && h("span", { "aria-hidden": "true" }, one.emoji, " "), one.name), h("span.soft.small", one.description)), h("span.soft.small.time", time)));
+    const time =
+      one.estimatedDuration === null
+        ? ""
+        : `about ${duration(one.estimatedDuration * 1000)}`.replace(".0 s", " s");
+    return h(
+      "li",
+      { class: on ? "chosen" : "" },
+      h(
+        "label",
+        box,
+        h(
+          "span.grow",
+          h("strong", one.emoji && h("span", { "aria-hidden": "true" }, one.emoji, " "), one.name),
+          h("span.soft.small", one.description),
+        ),
+        h("span.soft.small.time", time),
+      ),
+    );
   }
 
   function showOrder() {
@@ -43,9 +73,31 @@ export function scriptPicker({ catalogue, chosen, flags, changed }) {
     const one = catalogue.get(id);
     const name = one?.name ?? id;
     const shift = (by, label, drawing) =>
-      h("button.plain.square", { type: "button", "aria-label": `${label}: ${name}`, disabled: at + by < 0 || at + by >= chosen.length, onclick: () => move(at, by) }, icon(drawing));
-    const leave = h("button.plain.square", { type: "button", "aria-label": `Leave out ${name}`, onclick: () => toggle(id, false) }, icon("close"));
-    return h("li", h("div.row", h("strong.grow", `${at + 1}. ${name}`), chosen.length > 1 && [shift(-1, "Earlier", "up"), shift(1, "Later", "down")], leave), (one?.flags ?? []).map((flag) => flagField(id, flag)));
+      h(
+        "button.plain.square",
+        {
+          type: "button",
+          "aria-label": `${label}: ${name}`,
+          disabled: at + by < 0 || at + by >= chosen.length,
+          onclick: () => move(at, by),
+        },
+        icon(drawing),
+      );
+    const leave = h(
+      "button.plain.square",
+      { type: "button", "aria-label": `Leave out ${name}`, onclick: () => toggle(id, false) },
+      icon("close"),
+    );
+    return h(
+      "li",
+      h(
+        "div.row",
+        h("strong.grow", `${at + 1}. ${name}`),
+        chosen.length > 1 && [shift(-1, "Earlier", "up"), shift(1, "Later", "down")],
+        leave,
+      ),
+      (one?.flags ?? []).map((flag) => flagField(id, flag)),
+    );
   }
 
   function move(at, by) {
@@ -59,7 +111,9 @@ export function scriptPicker({ catalogue, chosen, flags, changed }) {
     const mine = flags.get(id) ?? flags.set(id, new Map()).get(id);
     const { name, value } = splitFlag(declared);
     const box = h("input", { type: "checkbox", id: newId("flag") });
-    const text = value !== null && h("input.mono", { type: "text", "aria-label": `Value of ${name}`, spellcheck: "false" });
+    const text =
+      value !== null &&
+      h("input.mono", { type: "text", "aria-label": `Value of ${name}`, spellcheck: "false" });
     const take = () => {
       if (box.checked) mine.set(declared, text ? text.value : null);
       else mine.delete(declared);

@@ -25,10 +25,25 @@ export function enterShell() {
   const running = h("span.count", { hidden: true });
   const side = sidebar(running);
   const bar = tabs();
-  const banner = h("div.banner", { role: "status", hidden: true }, icon("info"), "LinkOps does not answer. What you see may be old; the page tries again by itself.");
+  const banner = h(
+    "div.banner",
+    { role: "status", hidden: true },
+    icon("info"),
+    "LinkOps does not answer. What you see may be old; the page tries again by itself.",
+  );
   connection.addEventListener("down", () => (banner.hidden = false), { signal: abort.signal });
   connection.addEventListener("up", () => (banner.hidden = true), { signal: abort.signal });
-  const element = h("div.shell", h("a.button.skip", { href: "#main", onclick: (event) => (event.preventDefault(), main.focus()) }, "Skip to the content"), side, h("div", banner, main), bar);
+  const element = h(
+    "div.shell",
+    h(
+      "a.button.skip",
+      { href: "#main", onclick: (event) => (event.preventDefault(), main.focus()) },
+      "Skip to the content",
+    ),
+    side,
+    h("div", banner, main),
+    bar,
+  );
   document.body.prepend(element);
   bindKeys(globalKeys(), abort.signal);
   countRunning(running, abort.signal);
@@ -55,17 +70,41 @@ export function markPlace(path) {
 
 function sidebar(running) {
   const links = allowed().map((one) =>
-    h("a", { href: one.path, title: one.label }, icon(one.icon), h("span.label", one.label), one.path === "/operations" && running),
+    h(
+      "a",
+      { href: one.path, title: one.label },
+      icon(one.icon),
+      h("span.label", one.label),
+      one.path === "/operations" && running,
+    ),
   );
   const { username, role } = session();
   return h(
     "div.sidebar",
-    h("a.brand", { href: "/", "aria-label": "LinkOps, to the overview" }, h("img", { src: "asset:icon.svg", alt: "" }), h("span.label", "LinkOps")),
-    h("button.find", { type: "button", onclick: openPalette }, icon("search"), h("span.label", "Go to…"), h("kbd", "Ctrl K")),
+    h(
+      "a.brand",
+      { href: "/", "aria-label": "LinkOps, to the overview" },
+      h("img", { src: "asset:icon.svg", alt: "" }),
+      h("span.label", "LinkOps"),
+    ),
+    h(
+      "button.find",
+      { type: "button", onclick: openPalette },
+      icon("search"),
+      h("span.label", "Go to…"),
+      h("kbd", "Ctrl K"),
+    ),
     h("nav.nav", { "aria-label": "Pages" }, links),
     h(
       "div.bottom",
-      menuButton([icon("user"), h("span.label", username, h("span.role", role)), h("span.unseen", ": account, theme, sign out")], { items: ownMenu, kind: ".who" }),
+      menuButton(
+        [
+          icon("user"),
+          h("span.label", username, h("span.role", role)),
+          h("span.unseen", ": account, theme, sign out"),
+        ],
+        { items: ownMenu, kind: ".who" },
+      ),
     ),
   );
 }
@@ -73,7 +112,9 @@ function sidebar(running) {
 function tabs() {
   const first = allowed().slice(0, 4);
   const rest = () => [
-    ...allowed().slice(4).map((one) => ({ label: one.label, icon: one.icon, href: one.path })),
+    ...allowed()
+      .slice(4)
+      .map((one) => ({ label: one.label, icon: one.icon, href: one.path })),
     "line",
     { label: "Go to or do…", icon: "search", run: openPalette },
     ...ownMenu(),
@@ -93,7 +134,11 @@ function ownMenu() {
     { label: "About", icon: "info", href: "/about" },
     "line",
     { title: "Theme" },
-    ...themes.map((one) => ({ label: one.label, checked: one.id === theme(), run: () => setTheme(one.id) })),
+    ...themes.map((one) => ({
+      label: one.label,
+      checked: one.id === theme(),
+      run: () => setTheme(one.id),
+    })),
     "line",
     { label: "Sign out", icon: "leave", run: signOut },
   ];
@@ -114,7 +159,11 @@ async function openKeys() {
 }
 
 function globalKeys() {
-  const go = allowed().map((one) => ({ keys: `g ${one.key}`, label: `Go to ${one.label}`, run: () => navigate(one.path) }));
+  const go = allowed().map((one) => ({
+    keys: `g ${one.key}`,
+    label: `Go to ${one.label}`,
+    run: () => navigate(one.path),
+  }));
   return [
     { keys: "Ctrl+k", label: "Go to or do…", run: openPalette, everywhere: true },
     { keys: "?", label: "This list", run: openKeys },
@@ -132,7 +181,11 @@ function focusSearch() {
 // How many operations are running stands in the navigation on all pages.
 function countRunning(place, signal) {
   const task = async () => {
-    const { operations } = await get("/api/operations", { status: "queued,running", limit: 100 }, signal);
+    const { operations } = await get(
+      "/api/operations",
+      { status: "queued,running", limit: 100 },
+      signal,
+    );
     place.hidden = operations.length === 0;
     replace(place, String(operations.length), h("span.unseen", " running"));
   };

@@ -16,11 +16,23 @@ export async function openShortcuts() {
   await openDialog({
     title: "Keys",
     wide: true,
-    content: h("div.stack", h("div.keys", here.map(line)), h("h3", "Go to"), h("div.keys", ways.map(line))),
+    content: h(
+      "div.stack",
+      h("div.keys", here.map(line)),
+      h("h3", "Go to"),
+      h("div.keys", ways.map(line)),
+    ),
     buttons: [{ label: "Close", value: null, autofocus: true }],
   });
 }
 
 function line({ keys, label }) {
-  return h("div", h("span", label), h("span", keys.split(/[ +]/).map((one) => [h("kbd", one), " "])));
+  return h(
+    "div",
+    h("span", label),
+    h(
+      "span",
+      keys.split(/[ +]/).map((one) => [h("kbd", one), " "]),
+    ),
+  );
 }

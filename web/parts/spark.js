@@ -7,7 +7,9 @@ const HEIGHT = 24;
 
 // Points are `{at, reachable, latency}`, newest last. The scale is the row's own, from zero.
 export function sparkline(points, label) {
-  const known = points.filter((one) => one.reachable && one.latency !== null).map((one) => one.latency);
+  const known = points
+    .filter((one) => one.reachable && one.latency !== null)
+    .map((one) => one.latency);
   const most = Math.max(10, ...known) * 1.15;
   const step = points.length > 1 ? (WIDTH - 4) / (points.length - 1) : 0;
   const x = (at) => (2 + at * step).toFixed(1);
@@ -25,7 +27,13 @@ export function sparkline(points, label) {
     }
   });
   const text = words(points, known, label);
-  return svg("svg.spark", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": text }, svg("title", text), svg("path.line", { d: path || "M0 0" }), gone);
+  return svg(
+    "svg.spark",
+    { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": text },
+    svg("title", text),
+    svg("path.line", { d: path || "M0 0" }),
+    gone,
+  );
 }
 
 function words(points, known, label) {

@@ -31,7 +31,9 @@ export function splitGrid({ name, columns, rows, panes }) {
 
   function edge(axis, at) {
     const isColumn = axis === "columns";
-    const keys = isColumn ? { ArrowLeft: -STEP, ArrowRight: STEP } : { ArrowUp: -STEP, ArrowDown: STEP };
+    const keys = isColumn
+      ? { ArrowLeft: -STEP, ArrowRight: STEP }
+      : { ArrowUp: -STEP, ArrowDown: STEP };
     const drag = (event) => {
       const size = isColumn ? element.clientWidth : element.clientHeight;
       move(axis, at, (isColumn ? event.movementX : event.movementY) / size);
@@ -44,11 +46,16 @@ export function splitGrid({ name, columns, rows, panes }) {
       "aria-valuemin": "0",
       "aria-valuemax": "100",
       data: { axis, at: String(at) },
-      onpointerdown: (event) => (line.setPointerCapture(event.pointerId), line.addEventListener("pointermove", drag), event.preventDefault()),
+      onpointerdown: (event) => (
+        line.setPointerCapture(event.pointerId),
+        line.addEventListener("pointermove", drag),
+        event.preventDefault()
+      ),
       onpointerup: () => line.removeEventListener("pointermove", drag),
       onpointercancel: () => line.removeEventListener("pointermove", drag),
       ondblclick: () => ((shares[axis] = even(shares[axis].length)), move(axis, at, 0)),
-      onkeydown: (event) => keys[event.key] && (event.preventDefault(), move(axis, at, keys[event.key])),
+      onkeydown: (event) =>
+        keys[event.key] && (event.preventDefault(), move(axis, at, keys[event.key])),
     });
     if (isColumn) Object.assign(line.style, { gridColumn: String(2 * at + 2), gridRow: "1 / -1" });
     else Object.assign(line.style, { gridRow: String(2 * at + 2), gridColumn: "1 / -1" });
@@ -71,7 +78,10 @@ const even = (count) => Array.from({ length: count }, () => 1 / count);
 function restore(key, columns, rows) {
   try {
     const kept = JSON.parse(localStorage.getItem(key) ?? "null");
-    const fits = kept?.columns?.length === columns && kept.rows?.length === rows && [...kept.columns, ...kept.rows].every((one) => one > 0);
+    const fits =
+      kept?.columns?.length === columns &&
+      kept.rows?.length === rows &&
+      [...kept.columns, ...kept.rows].every((one) => one > 0);
     if (fits) return kept;
   } catch {
     // What is kept there is not ours.

@@ -47,7 +47,12 @@ export function badge(value, word = statusWord(value)) {
 // The mark alone, with the word for those who do not see it.
 export function statusMark(value) {
   const word = statusWord(value);
-  return h(`span.status.${statusKind(value)}`, { title: word }, mark(statusKind(value)), h("span.unseen", word));
+  return h(
+    `span.status.${statusKind(value)}`,
+    { title: word },
+    mark(statusKind(value)),
+    h("span.unseen", word),
+  );
 }
 
 export function enrolled(machine) {
@@ -63,5 +68,8 @@ export function typeTag(type) {
 }
 
 export function tags(list) {
-  return h("span.tags", list.map((one) => h("span.tag", one)));
+  return h(
+    "span.tags",
+    list.map((one) => h("span.tag", one)),
+  );
 }

@@ -21,7 +21,9 @@ export function dataTable({ label, columns, key, href, chosen, onChoose, onSort,
   const above = h("tr.gap", { "aria-hidden": "true" }, h("td", { colspan: columns.length + 1 }));
   const below = h("tr.gap", { "aria-hidden": "true" }, h("td", { colspan: columns.length + 1 }));
   const body = h("tbody", above, below);
-  const all = chosen && h("input", { type: "checkbox", "aria-label": "Choose all rows", onchange: chooseAll });
+  const all =
+    chosen &&
+    h("input", { type: "checkbox", "aria-label": "Choose all rows", onchange: chooseAll });
   const heads = columns.map((column) => heading(column));
   const head = h("thead", h("tr", all && h("th.choose", { scope: "col" }, all), heads));
   const table = h("table.data", { "aria-label": label }, head, body);
@@ -29,7 +31,12 @@ export function dataTable({ label, columns, key, href, chosen, onChoose, onSort,
 
   function heading(column) {
     const text = column.sort
-      ? h("button.sort", { type: "button", onclick: () => wish(column.id) }, column.label, h("span.arrow"))
+      ? h(
+          "button.sort",
+          { type: "button", onclick: () => wish(column.id) },
+          column.label,
+          h("span.arrow"),
+        )
       : column.label;
     return h("th", { scope: "col", class: column.kind ?? "", data: { column: column.id } }, text);
   }
@@ -45,8 +52,14 @@ export function dataTable({ label, columns, key, href, chosen, onChoose, onSort,
     columns.forEach((column, at) => {
       if (!column.sort) return;
       const mine = sorting.sort === column.id;
-      heads[at].setAttribute("aria-sort", mine ? (sorting.dir === "desc" ? "descending" : "ascending") : "none");
-      replace(heads[at].querySelector(".arrow"), mine ? icon(sorting.dir === "desc" ? "down" : "up") : null);
+      heads[at].setAttribute(
+        "aria-sort",
+        mine ? (sorting.dir === "desc" ? "descending" : "ascending") : "none",
+      );
+      replace(
+        heads[at].querySelector(".arrow"),
+        mine ? icon(sorting.dir === "desc" ? "down" : "up") : null,
+      );
     });
     table.setAttribute("aria-rowcount", String(rows.length + 1));
     draw(true);
@@ -56,7 +69,12 @@ export function dataTable({ label, columns, key, href, chosen, onChoose, onSort,
   function draw(anew) {
     if (!table.isConnected) return requestAnimationFrame(() => table.isConnected && draw(true));
     const top = body.getBoundingClientRect().top;
-    const { first, end } = visibleRows({ count: rows.length, rowHeight: height, top, height: innerHeight });
+    const { first, end } = visibleRows({
+      count: rows.length,
+      rowHeight: height,
+      top,
+      height: innerHeight,
+    });
     const kept = new Set();
     let place = above.nextSibling;
     for (let at = first; at < end; at += 1) {
@@ -94,8 +112,22 @@ export function dataTable({ label, columns, key, href, chosen, onChoose, onSort,
   }
 
   function makeRow(row, id) {
-    const box = chosen && h("td.choose", h("input", { type: "checkbox", "aria-label": `Choose ${id}`, onclick: (event) => choose(event, id) }));
-    return h("tr", { data: { key: id } }, box, columns.map((column) => h("td", { class: column.kind ?? "" })));
+    const box =
+      chosen &&
+      h(
+        "td.choose",
+        h("input", {
+          type: "checkbox",
+          "aria-label": `Choose ${id}`,
+          onclick: (event) => choose(event, id),
+        }),
+      );
+    return h(
+      "tr",
+      { data: { key: id } },
+      box,
+      columns.map((column) => h("td", { class: column.kind ?? "" })),
+    );
   }
 
   function fillRow(element_, row) {
@@ -106,7 +138,8 @@ export function dataTable({ label, columns, key, href, chosen, onChoose, onSort,
     }
     columns.forEach((column, at) => {
       const content = column.cell(row);
-      const link = column.kind?.includes("main") && href ? h("a", { href: href(row) }, content) : content;
+      const link =
+        column.kind?.includes("main") && href ? h("a", { href: href(row) }, content) : content;
       replace(cells[at], link);
     });
   }
@@ -149,7 +182,8 @@ export function dataTable({ label, columns, key, href, chosen, onChoose, onSort,
     const next = Math.max(0, Math.min(rows.length - 1, at < 0 ? 0 : at + by));
     cursor = ids[next];
     const top = body.getBoundingClientRect().top + scrollY + next * height;
-    if (top < scrollY + 120 || top > scrollY + innerHeight - 120) scrollTo(0, top - innerHeight / 2);
+    if (top < scrollY + 120 || top > scrollY + innerHeight - 120)
+      scrollTo(0, top - innerHeight / 2);
     draw(false);
     made.get(cursor)?.querySelector("a, button")?.focus();
   }
@@ -164,7 +198,8 @@ export function dataTable({ label, columns, key, href, chosen, onChoose, onSort,
   }
   bindKeys(keys, signal);
   body.addEventListener("click", (event) => {
-    if (!href || event.target.closest("a, button, input, label") || getSelection().toString()) return;
+    if (!href || event.target.closest("a, button, input, label") || getSelection().toString())
+      return;
     const link = event.target.closest("tr")?.querySelector("a");
     if (link) navigate(link.getAttribute("href"));
   });

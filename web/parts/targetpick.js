@@ -12,10 +12,19 @@ const ROW = 36;
 // `chosen` is a Set of ids that is changed here.
 export function targetPicker({ machines, chosen, changed }) {
   const traits = { tags: [], types: [] };
-  const search = h("input", { type: "search", placeholder: "Search machines…", "aria-label": "Search machines", oninput: () => showList() });
+  const search = h("input", {
+    type: "search",
+    placeholder: "Search machines…",
+    "aria-label": "Search machines",
+    oninput: () => showList(),
+  });
   const chips = h("div.chips", { role: "group", "aria-label": "Choose by type and tag" });
   const inner = h("div.inner");
-  const list = h("div.picks.tall", { role: "group", "aria-label": "Machines", tabindex: "0", onscroll: () => window_() }, inner);
+  const list = h(
+    "div.picks.tall",
+    { role: "group", "aria-label": "Machines", tabindex: "0", onscroll: () => window_() },
+    inner,
+  );
   let found = [];
 
   function chip(kind, value) {
@@ -28,8 +37,15 @@ export function targetPicker({ machines, chosen, changed }) {
       show();
       changed();
     };
-    const number = machines.filter((one) => (kind === "tags" ? one.tags.includes(value) : one.type === value)).length;
-    return h("button", { type: "button", "aria-pressed": String(set.includes(value)), onclick: press }, value, h("span.soft.number", count(number)));
+    const number = machines.filter((one) =>
+      kind === "tags" ? one.tags.includes(value) : one.type === value,
+    ).length;
+    return h(
+      "button",
+      { type: "button", "aria-pressed": String(set.includes(value)), onclick: press },
+      value,
+      h("span.soft.number", count(number)),
+    );
   }
 
   function showList() {
@@ -41,8 +57,16 @@ export function targetPicker({ machines, chosen, changed }) {
 
   // Only the rows in sight are there.
   function window_() {
-    const { first, end } = visibleRows({ count: found.length, rowHeight: ROW, top: -list.scrollTop, height: list.clientHeight || 10 * ROW });
-    replace(inner, found.slice(first, end).map((one, at) => row(one, first + at)));
+    const { first, end } = visibleRows({
+      count: found.length,
+      rowHeight: ROW,
+      top: -list.scrollTop,
+      height: list.clientHeight || 10 * ROW,
+    });
+    replace(
+      inner,
+      found.slice(first, end).map((one, at) => row(one, first + at)),
+    );
     if (found.length === 0) replace(inner, h("p.soft.pad", "No machine fits."));
   }
 
@@ -54,14 +78,39 @@ export function targetPicker({ machines, chosen, changed }) {
     };
     const box = h("input", { type: "checkbox", onchange: take });
     box.checked = chosen.has(one.id);
-    return h("label.target", { style: { top: `${at * ROW}px` }, data: { on: String(box.checked) } }, box, statusMark(one.status), h("span.grow", one.name, one.name !== one.id && h("span.soft.small", ` ${one.id}`)), one.enrolled ? null : enrolled(one), typeTag(one.type));
+    return h(
+      "label.target",
+      { style: { top: `${at * ROW}px` }, data: { on: String(box.checked) } },
+      box,
+      statusMark(one.status),
+      h("span.grow", one.name, one.name !== one.id && h("span.soft.small", ` ${one.id}`)),
+      one.enrolled ? null : enrolled(one),
+      typeTag(one.type),
+    );
   }
 
-  const all = h("button.plain", { type: "button", onclick: () => (found.forEach((one) => chosen.add(one.id)), window_(), changed()) }, "All shown");
-  const none = h("button.plain", { type: "button", onclick: () => (chosen.clear(), (traits.tags = []), (traits.types = []), show(), changed()) }, "None");
+  const all = h(
+    "button.plain",
+    {
+      type: "button",
+      onclick: () => (found.forEach((one) => chosen.add(one.id)), window_(), changed()),
+    },
+    "All shown",
+  );
+  const none = h(
+    "button.plain",
+    {
+      type: "button",
+      onclick: () => (chosen.clear(), (traits.tags = []), (traits.types = []), show(), changed()),
+    },
+    "None",
+  );
 
   function show() {
-    replace(chips, [...TYPES.map((one) => chip("types", one)), ...allTags(machines).map((one) => chip("tags", one))]);
+    replace(chips, [
+      ...TYPES.map((one) => chip("types", one)),
+      ...allTags(machines).map((one) => chip("tags", one)),
+    ]);
     showList();
   }
 

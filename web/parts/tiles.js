@@ -14,7 +14,17 @@ const GAP = 6;
 // `choose(id)` hears which one was taken. Gives `{element, show(targets, chosen, estimates)}`.
 export function tileGrid({ label, choose }) {
   const inner = h("div.inner");
-  const element = h("div.tilegrid", { role: "listbox", "aria-label": label, tabindex: "0", onkeydown: move, onscroll: () => redraw() }, inner);
+  const element = h(
+    "div.tilegrid",
+    {
+      role: "listbox",
+      "aria-label": label,
+      tabindex: "0",
+      onkeydown: move,
+      onscroll: () => redraw(),
+    },
+    inner,
+  );
   let targets = [];
   let chosen = null;
   let estimates = new Map();
@@ -36,14 +46,36 @@ export function tileGrid({ label, choose }) {
     const width = columns();
     const lines = Math.ceil(targets.length / width);
     inner.style.height = `${lines * (HEIGHT + GAP)}px`;
-    const { first, end } = visibleRows({ count: lines, rowHeight: HEIGHT + GAP, top: -element.scrollTop, height: element.clientHeight, spare: 2 });
-    const seen = targets.slice(first * width, end * width).map((one, at) => ({ one, at: first * width + at }));
-    reconcile(inner, seen, { key: ({ one }) => one.id, make, update: (tile, { one, at }) => fill(tile, one, at, width) });
-    element.setAttribute("aria-activedescendant", seen.some(({ one }) => one.id === chosen) ? `tile-${chosen}` : "");
+    const { first, end } = visibleRows({
+      count: lines,
+      rowHeight: HEIGHT + GAP,
+      top: -element.scrollTop,
+      height: element.clientHeight,
+      spare: 2,
+    });
+    const seen = targets
+      .slice(first * width, end * width)
+      .map((one, at) => ({ one, at: first * width + at }));
+    reconcile(inner, seen, {
+      key: ({ one }) => one.id,
+      make,
+      update: (tile, { one, at }) => fill(tile, one, at, width),
+    });
+    element.setAttribute(
+      "aria-activedescendant",
+      seen.some(({ one }) => one.id === chosen) ? `tile-${chosen}` : "",
+    );
   }
 
   function make({ one }) {
-    return h("div.mtile", { id: `tile-${one.id}`, role: "option", onclick: () => choose(one.id) }, h("span.mark-place"), h("span.name", one.id), h("span.time.number"), h("span.bar", { "aria-hidden": "true" }, h("span")));
+    return h(
+      "div.mtile",
+      { id: `tile-${one.id}`, role: "option", onclick: () => choose(one.id) },
+      h("span.mark-place"),
+      h("span.name", one.id),
+      h("span.time.number"),
+      h("span.bar", { "aria-hidden": "true" }, h("span")),
+    );
   }
 
   function fill(tile, one, at, width) {
@@ -70,7 +102,14 @@ export function tileGrid({ label, choose }) {
   function move(event) {
     const width = columns();
     const at = targets.findIndex((one) => one.id === chosen);
-    const steps = { ArrowRight: at + 1, ArrowLeft: at - 1, ArrowDown: at + width, ArrowUp: at - width, Home: 0, End: targets.length - 1 };
+    const steps = {
+      ArrowRight: at + 1,
+      ArrowLeft: at - 1,
+      ArrowDown: at + width,
+      ArrowUp: at - width,
+      Home: 0,
+      End: targets.length - 1,
+    };
     const next = targets[Math.max(0, Math.min(targets.length - 1, steps[event.key] ?? -1))];
     if (steps[event.key] === undefined || !next) return;
     event.preventDefault();

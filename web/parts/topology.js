@@ -14,14 +14,27 @@ const css = "asset:style/topology.css";
 export function topology(shown, all) {
   loadStyle(css);
   const names = new Set(shown.map((one) => one.id));
-  const roots = byJump(all).map((root) => prune(root, names)).filter(Boolean);
+  const roots = byJump(all)
+    .map((root) => prune(root, names))
+    .filter(Boolean);
   const hosts = roots.filter((root) => root.behind.length > 0);
   const alone = roots.filter((root) => root.behind.length === 0);
-  const groups = TYPES.map((type) => [type, alone.filter((root) => root.machine?.type === type)]).filter(([, list]) => list.length > 0);
+  const groups = TYPES.map((type) => [
+    type,
+    alone.filter((root) => root.machine?.type === type),
+  ]).filter(([, list]) => list.length > 0);
   return h(
     "div.map",
     groups.map(([type, list]) =>
-      h("section.host", { "aria-label": `${type}, reached directly` }, h("header", h("strong", type), h("span.soft", `${list.length} reached directly`)), h("ul.tiles", list.map((root) => h("li", tile(root, names))))),
+      h(
+        "section.host",
+        { "aria-label": `${type}, reached directly` },
+        h("header", h("strong", type), h("span.soft", `${list.length} reached directly`)),
+        h(
+          "ul.tiles",
+          list.map((root) => h("li", tile(root, names))),
+        ),
+      ),
     ),
     hosts.map((root) => host(root, names)),
   );
@@ -37,8 +50,17 @@ function host(node, names) {
   return h(
     "section.host",
     { "aria-label": `Behind ${node.id}` },
-    h("header", tile(node, names), h("span.soft.small", icon("jumpvia"), `${plural(node.behind.length, "machine")} behind`)),
-    h("ul.tiles.behind", node.behind.map((one) => h("li", one.behind.length > 0 ? host(one, names) : tile(one, names)))),
+    h(
+      "header",
+      tile(node, names),
+      h("span.soft.small", icon("jumpvia"), `${plural(node.behind.length, "machine")} behind`),
+    ),
+    h(
+      "ul.tiles.behind",
+      node.behind.map((one) =>
+        h("li", one.behind.length > 0 ? host(one, names) : tile(one, names)),
+      ),
+    ),
   );
 }
 
@@ -47,9 +69,19 @@ function tile({ id, machine }, names) {
   const latency = machine.health.latency === null ? "–" : `${machine.health.latency} ms`;
   return h(
     "a.tile",
-    { href: `/links/${encodeURIComponent(id)}`, class: names.has(id) ? "" : "pale", data: { status: machine.status } },
+    {
+      href: `/links/${encodeURIComponent(id)}`,
+      class: names.has(id) ? "" : "pale",
+      data: { status: machine.status },
+    },
     statusMark(machine.status),
-    h("span.grow", h("span.name", id), machine.enrolled ? null : h("span.status.warn.small", icon("noshield"), h("span.unseen", "not enrolled"))),
+    h(
+      "span.grow",
+      h("span.name", id),
+      machine.enrolled
+        ? null
+        : h("span.status.warn.small", icon("noshield"), h("span.unseen", "not enrolled")),
+    ),
     machine.type === "Proxmox" ? typeTag("Proxmox") : null,
     h("span.soft.small.number", latency),
   );

@@ -11,7 +11,14 @@ const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
 
 function program() {
-  return process.env.CHROMIUM ?? execFileSync("sh", ["-c", "command -v chromium || command -v chromium-browser || command -v google-chrome"], { encoding: "utf8" }).trim();
+  return (
+    process.env.CHROMIUM ??
+    execFileSync(
+      "sh",
+      ["-c", "command -v chromium || command -v chromium-browser || command -v google-chrome"],
+      { encoding: "utf8" },
+    ).trim()
+  );
 }
 
 export class Browser {
@@ -19,7 +26,11 @@ export class Browser {
 
   static async start() {
     const browser = new Browser();
-    const args = ["--disable-dev-shm-usage", "--js-flags=--expose-gc", "--enable-precise-memory-info"];
+    const args = [
+      "--disable-dev-shm-usage",
+      "--js-flags=--expose-gc",
+      "--enable-precise-memory-info",
+    ];
     // Root has no sandbox in containers.
     if (process.getuid() === 0) args.push("--no-sandbox");
     browser.chromium = await chromium.launch({ executablePath: program(), args });
@@ -28,7 +39,18 @@ export class Browser {
 
   // A tab of a browser of its own. `session` of `signIn` starts it signed in; `faults` are texts of
   // console errors that belong to the test.
-  async tab(fleet, { session = null, width = 1280, height = 800, scheme = "light", theme = null, phone = false, faults = [] } = {}) {
+  async tab(
+    fleet,
+    {
+      session = null,
+      width = 1280,
+      height = 800,
+      scheme = "light",
+      theme = null,
+      phone = false,
+      faults = [],
+    } = {},
+  ) {
     const context = await this.chromium.newContext({
       baseURL: fleet.url,
       viewport: { width, height },
@@ -58,12 +80,14 @@ export class Browser {
     const isFault = (text) => page.faults.some((one) => text.includes(one));
     page.on("console", (message) => {
       const text = `${message.text()} ${message.location().url}`;
-      if (["error", "warning"].includes(message.type()) && !isFault(text)) page.wrongs.push(`console: ${text}`);
+      if (["error", "warning"].includes(message.type()) && !isFault(text))
+        page.wrongs.push(`console: ${text}`);
     });
     page.on("pageerror", (error) => page.wrongs.push(`page: ${error.stack}`));
     page.on("request", (request) => {
       const url = request.url();
-      if (!url.startsWith(fleet.url) && !/^(data|blob):/.test(url)) page.wrongs.push(`request to another host: ${url}`);
+      if (!url.startsWith(fleet.url) && !/^(data|blob):/.test(url))
+        page.wrongs.push(`request to another host: ${url}`);
     });
     return page;
   }
@@ -91,14 +115,30 @@ export async function signIn(fleet, username = "admin", password = fleet.passwor
   const answer = await response.json();
   assert.equal(response.status, 200, JSON.stringify(answer));
   const expires = Date.parse(answer.expires_at);
-  return { token: answer.token, expires, life: expires - Date.now(), username, role: answer.user.role, keep: false };
+  return {
+    token: answer.token,
+    expires,
+    life: expires - Date.now(),
+    username,
+    role: answer.user.role,
+    keep: false,
+  };
 }
 
 // Nothing that axe-core can find is against WCAG 2.2 AA.
 export async function accessible(page) {
   await page.evaluate(axe);
-  const { violations } = await page.evaluate((tags) => globalThis.axe.run(document, { runOnly: tags }), RULES);
-  const words = violations.map(({ id, help, nodes }) => `${id}: ${help}\n${nodes.slice(0, 5).map((one) => `   ${one.html}\n   ${one.failureSummary}`).join("\n")}`);
+  const { violations } = await page.evaluate(
+    (tags) => globalThis.axe.run(document, { runOnly: tags }),
+    RULES,
+  );
+  const words = violations.map(
+    ({ id, help, nodes }) =>
+      `${id}: ${help}\n${nodes
+        .slice(0, 5)
+        .map((one) => `   ${one.html}\n   ${one.failureSummary}`)
+        .join("\n")}`,
+  );
   assert.deepEqual(words, [], page.url());
 }
 

@@ -3,7 +3,16 @@
 
 import { execFileSync, spawn } from "node:child_process";
 import { randomBytes, randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync, openSync, readdirSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  openSync,
+  readdirSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir, userInfo } from "node:os";
 import { dirname, join } from "node:path";
@@ -67,28 +76,63 @@ export class Fleet {
     if (process.getuid() === 0) mkdirSync("/run/sshd", { recursive: true });
     mkdirSync(this.path("keys"));
     mkdirSync(this.path("ids"));
-    execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", this.path("keys/id_ed25519")]);
+    execFileSync("ssh-keygen", [
+      "-q",
+      "-t",
+      "ed25519",
+      "-N",
+      "",
+      "-C",
+      "test",
+      "-f",
+      this.path("keys/id_ed25519"),
+    ]);
     this.servers = [];
-    for (let number = 0; number < count; number += 1) this.servers.push(await this.#startServer(number));
+    for (let number = 0; number < count; number += 1)
+      this.servers.push(await this.#startServer(number));
   }
 
   async #startServer(number) {
     const directory = this.path(`sshd-${number}`);
     mkdirSync(join(directory, "home"), { recursive: true });
-    execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "host", "-f", join(directory, "host_key")]);
+    execFileSync("ssh-keygen", [
+      "-q",
+      "-t",
+      "ed25519",
+      "-N",
+      "",
+      "-C",
+      "host",
+      "-f",
+      join(directory, "host_key"),
+    ]);
     const log = join(directory, "log");
     for (let attempt = 0; attempt < 20; attempt += 1) {
       const port = await freePort();
       const lines = [
-        "ListenAddress 127.0.0.1", "ListenAddress 127.0.0.2", `Port ${port}`, `HostKey ${directory}/host_key`,
-        `AuthorizedKeysFile ${this.path("keys/id_ed25519.pub")}`, "PidFile none", "StrictModes no",
-        "UsePAM no", "PasswordAuthentication no", "KbdInteractiveAuthentication no", "PermitRootLogin yes",
-        "MaxStartups 500", "MaxSessions 200", "UseDNS no", "PermitUserRC no",
+        "ListenAddress 127.0.0.1",
+        "ListenAddress 127.0.0.2",
+        `Port ${port}`,
+        `HostKey ${directory}/host_key`,
+        `AuthorizedKeysFile ${this.path("keys/id_ed25519.pub")}`,
+        "PidFile none",
+        "StrictModes no",
+        "UsePAM no",
+        "PasswordAuthentication no",
+        "KbdInteractiveAuthentication no",
+        "PermitRootLogin yes",
+        "MaxStartups 500",
+        "MaxSessions 200",
+        "UseDNS no",
+        "PermitUserRC no",
         `SetEnv HOME=${directory}/home XDG_STATE_HOME=${directory}/home/.local/state`,
       ];
       writeFileSync(join(directory, "config"), `${lines.join("\n")}\n`);
       const child = this.#spawn(SSHD, ["-D", "-e", "-f", join(directory, "config")], log);
-      await until("sshd listens", () => child.exitCode !== null || read(log).split("Server listening").length > 2);
+      await until(
+        "sshd listens",
+        () => child.exitCode !== null || read(log).split("Server listening").length > 2,
+      );
       if (child.exitCode === null) return { port, child };
     }
     throw new Error(`sshd did not start:\n${read(log)}`);
@@ -96,7 +140,11 @@ export class Fleet {
 
   #spawn(program, options, log, more = {}) {
     const file = openSync(log, "a");
-    const child = spawn(program, options, { stdio: ["ignore", file, file], detached: true, ...more });
+    const child = spawn(program, options, {
+      stdio: ["ignore", file, file],
+      detached: true,
+      ...more,
+    });
     this.#started.push(child);
     return child;
   }
@@ -178,8 +226,12 @@ export class Fleet {
   // Starts the server; again, on the same port, after `halt`.
   async launch() {
     const log = this.path(`linkopsd-${this.#started.length}.out`);
-    const env = this.url ? { ...this.environment, LINKOPS_API_PORT: new URL(this.url).port } : this.environment;
-    this.server = this.#spawn(linkopsd(), ["serve", "--config", this.path("config.ini")], log, { env });
+    const env = this.url
+      ? { ...this.environment, LINKOPS_API_PORT: new URL(this.url).port }
+      : this.environment;
+    this.server = this.#spawn(linkopsd(), ["serve", "--config", this.path("config.ini")], log, {
+      env,
+    });
     await until("linkopsd listens", () => {
       if (this.server.exitCode !== null) throw new Error(`linkopsd ended:\n${read(log)}`);
       return /listening on (\S+)/.test(read(log));
@@ -195,7 +247,10 @@ export class Fleet {
   // A call of the API as admin; throws on failures.
   async call(method, path, body) {
     if (!this.token) {
-      const answer = await this.#fetch("POST", "/api/auth/login", { username: "admin", password: this.password });
+      const answer = await this.#fetch("POST", "/api/auth/login", {
+        username: "admin",
+        password: this.password,
+      });
       this.token = answer.token;
     }
     return this.#fetch(method, path, body);
@@ -204,7 +259,11 @@ export class Fleet {
   async #fetch(method, path, body) {
     const headers = { "Content-Type": "application/json" };
     if (this.token) headers.Authorization = `Bearer ${this.token}`;
-    const response = await fetch(this.url + path, { method, headers, body: body && JSON.stringify(body) });
+    const response = await fetch(this.url + path, {
+      method,
+      headers,
+      body: body && JSON.stringify(body),
+    });
     const text = await response.text();
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
     return text ? JSON.parse(text) : null;
@@ -224,7 +283,10 @@ export class Fleet {
       this.writeFiles();
       this.commit(`Round ${round}`);
       await this.call("POST", "/api/git/sync", {});
-      await until("all are checked", async () => (await this.#checks()) >= before + this.machines.length);
+      await until(
+        "all are checked",
+        async () => (await this.#checks()) >= before + this.machines.length,
+      );
     }
     this.round = 0;
     await this.call("POST", "/api/links/verify", {});
@@ -237,13 +299,29 @@ export class Fleet {
 
   // Runs scripts and waits for their end.
   async run(scripts, targets, more = {}) {
-    const { operation_id: id } = await this.call("POST", "/api/operations/run", { scripts, targets, ...more });
-    await until(`${id} ends`, async () => (await this.call("GET", `/api/operations/${id}`)).ended !== null);
+    const { operation_id: id } = await this.call("POST", "/api/operations/run", {
+      scripts,
+      targets,
+      ...more,
+    });
+    await until(
+      `${id} ends`,
+      async () => (await this.call("GET", `/api/operations/${id}`)).ended !== null,
+    );
     return id;
   }
 
   addUser(name, role, password) {
-    const options = ["user", "add", name, "--role", role, "--password-stdin", "--config", this.path("config.ini")];
+    const options = [
+      "user",
+      "add",
+      name,
+      "--role",
+      role,
+      "--password-stdin",
+      "--config",
+      this.path("config.ini"),
+    ];
     execFileSync(linkopsd(), options, { input: `${password}\n`, env: this.environment });
   }
 

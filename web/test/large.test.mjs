@@ -11,10 +11,17 @@ const LINES = 10_300;
 const MB = 1_000_000;
 
 const name = (number) => `node-${String(number).padStart(4, "0")}`;
-const machines = Array.from({ length: MANY }, (_, at) => ({ id: name(at + 1), type: ["VPS", "Proxmox", "VM"][at % 3], tags: [`rack-${at % 40}`] }));
+const machines = Array.from({ length: MANY }, (_, at) => ({
+  id: name(at + 1),
+  type: ["VPS", "Proxmox", "VM"][at % 3],
+  tags: [`rack-${at % 40}`],
+}));
 const scripts = {
   hello: { name: "Hello", estimatedDuration: 1, text: "#!/bin/bash\necho hello\n" },
-  loud: { name: "Loud", text: `#!/bin/bash\nawk 'BEGIN { for (n = 1; n <= ${LINES}; n++) printf "%06d %093d\\n", n, 0 }'\n` },
+  loud: {
+    name: "Loud",
+    text: `#!/bin/bash\nawk 'BEGIN { for (n = 1; n <= ${LINES}; n++) printf "%06d %093d\\n", n, 0 }'\n`,
+  },
 };
 
 let fleet;
@@ -22,7 +29,11 @@ let browser;
 let session;
 
 before(async () => {
-  fleet = await Fleet.start({ machines, scripts, settings: "security.enrollment_required = off\nhealth.check_interval_minutes = 0" });
+  fleet = await Fleet.start({
+    machines,
+    scripts,
+    settings: "security.enrollment_required = off\nhealth.check_interval_minutes = 0",
+  });
   await fleet.call("POST", "/api/git/sync", {});
   browser = await Browser.start();
   session = await signIn(fleet);
@@ -64,12 +75,19 @@ test("a thousand machines are a list of which some rows are there", async () => 
 });
 
 test("an operation on a thousand machines is a grid of which some tiles are there", async () => {
-  const id = await run("hello", machines.map((one) => one.id));
+  const id = await run(
+    "hello",
+    machines.map((one) => one.id),
+  );
   const page = await browser.tab(fleet, { session });
   await goto(page, `/operations/${id}`, id);
   await page.getByRole("option", { name: name(1) }).waitFor();
   assert.ok((await elements(page)) < 2500, `${await elements(page)} elements`);
-  await until("all have run", async () => (await page.locator(".badge").first().innerText()) === "Success", { seconds: 180 });
+  await until(
+    "all have run",
+    async () => (await page.locator(".badge").first().innerText()) === "Success",
+    { seconds: 180 },
+  );
   await page.getByText("1,000 succeeded").waitFor();
   await page.locator(".tilegrid").press("End");
   await page.getByRole("option", { name: name(MANY) }).waitFor();
@@ -80,14 +98,24 @@ test("an operation on a thousand machines is a grid of which some tiles are ther
 });
 
 test("a hundred megabytes of output leave the heap flat", async () => {
-  const id = await run("loud", machines.slice(0, LOUD).map((one) => one.id));
+  const id = await run(
+    "loud",
+    machines.slice(0, LOUD).map((one) => one.id),
+  );
   const page = await browser.tab(fleet, { session });
   await goto(page, `/operations/${id}`, id);
   const first = await heap(page);
-  await until("all have run", async () => (await page.locator(".badge").first().innerText()) === "Success", { seconds: 240 });
+  await until(
+    "all have run",
+    async () => (await page.locator(".badge").first().innerText()) === "Success",
+    { seconds: 240 },
+  );
   const last = await heap(page);
   assert.ok(last - first < 25 * MB, `from ${first} to ${last} bytes of heap`);
-  await page.getByRole("option", { name: name(LOUD) }).waitFor({ state: "attached" }).catch(() => {});
+  await page
+    .getByRole("option", { name: name(LOUD) })
+    .waitFor({ state: "attached" })
+    .catch(() => {});
   await page.locator(".tilegrid").press("End");
   const log = page.getByRole("region", { name: "Output", exact: true });
   await log.getByText(`${String(LINES).padStart(6, "0")} `).waitFor();

@@ -10,7 +10,11 @@ let browser;
 let session;
 
 before(async () => {
-  fleet = await Fleet.start({ machines: [{ id: "host-a", type: "VPS" }], scripts: { hello: { text: "#!/bin/bash\necho hello\n" } }, servers: 1 });
+  fleet = await Fleet.start({
+    machines: [{ id: "host-a", type: "VPS" }],
+    scripts: { hello: { text: "#!/bin/bash\necho hello\n" } },
+    servers: 1,
+  });
   await fleet.sync();
   browser = await Browser.start();
   session = await signIn(fleet);
@@ -74,7 +78,8 @@ test("a token is shown once, works, and is revoked", async () => {
   await page.getByRole("button", { name: "Copy" }).click();
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), token);
   await page.getByRole("button", { name: "Done" }).click();
-  const links = (bearer) => fetch(`${fleet.url}/api/links`, { headers: { Authorization: `Bearer ${bearer}` } });
+  const links = (bearer) =>
+    fetch(`${fleet.url}/api/links`, { headers: { Authorization: `Bearer ${bearer}` } });
   assert.equal((await links(token)).status, 200);
   assert.doesNotMatch(await page.content(), new RegExp(token));
   await row(page, "pipeline").waitFor();

@@ -13,12 +13,47 @@ const vm = (id, host, tags, more = {}) => ({
 });
 
 export const machines = [
-  { id: "edge-ams", name: "Edge Amsterdam", type: "VPS", provider: "hetzner", tags: ["edge", "production"], metadata: { location: "ams1", plan: "cx22" } },
-  { id: "edge-fra", name: "Edge Frankfurt", type: "VPS", provider: "hetzner", tags: ["edge", "production"], metadata: { location: "fra1", plan: "cx22" } },
-  { id: "edge-nyc", name: "Edge New York", type: "VPS", provider: "vultr", tags: ["edge", "production"], down: true },
+  {
+    id: "edge-ams",
+    name: "Edge Amsterdam",
+    type: "VPS",
+    provider: "hetzner",
+    tags: ["edge", "production"],
+    metadata: { location: "ams1", plan: "cx22" },
+  },
+  {
+    id: "edge-fra",
+    name: "Edge Frankfurt",
+    type: "VPS",
+    provider: "hetzner",
+    tags: ["edge", "production"],
+    metadata: { location: "fra1", plan: "cx22" },
+  },
+  {
+    id: "edge-nyc",
+    name: "Edge New York",
+    type: "VPS",
+    provider: "vultr",
+    tags: ["edge", "production"],
+    down: true,
+  },
   { id: "build-01", name: "Build host", type: "VPS", provider: "hetzner", tags: ["ci"] },
-  { id: "pve-01", name: "Rack 1", type: "Proxmox", provider: "own", tags: ["rack-1"], metadata: { rack: 1, serial: "PVE-77120" } },
-  { id: "pve-02", name: "Rack 2", type: "Proxmox", provider: "own", tags: ["rack-2"], metadata: { rack: 2 } },
+  {
+    id: "pve-01",
+    name: "Rack 1",
+    type: "Proxmox",
+    provider: "own",
+    tags: ["rack-1"],
+    metadata: { rack: 1, serial: "PVE-77120" },
+  },
+  {
+    id: "pve-02",
+    name: "Rack 2",
+    type: "Proxmox",
+    provider: "own",
+    tags: ["rack-2"],
+    metadata: { rack: 2 },
+  },
   vm("web-01", "pve-01", ["web", "production"], { metadata: { vmid: 101, cores: 4 } }),
   vm("web-02", "pve-02", ["web", "production"]),
   vm("web-03", "pve-02", ["web", "staging"]),
@@ -104,10 +139,21 @@ export async function seed(fleet) {
   await fleet.sync();
   writeFileSync(fleet.path("ids", stranger), "LINKOPS-00000000-0000-4000-8000-000000000000\n");
   await fleet.call("POST", "/api/links/verify", {});
-  for (const [name, role] of [["grace", "operator"], ["linus", "operator"], ["vera", "viewer"]]) {
-    await fleet.call("POST", "/api/users", { username: name, role, password: `${name} has a password` });
+  for (const [name, role] of [
+    ["grace", "operator"],
+    ["linus", "operator"],
+    ["vera", "viewer"],
+  ]) {
+    await fleet.call("POST", "/api/users", {
+      username: name,
+      role,
+      password: `${name} has a password`,
+    });
   }
-  for (const [name, role] of [["nightly pipeline", "operator"], ["status board", "viewer"]]) {
+  for (const [name, role] of [
+    ["nightly pipeline", "operator"],
+    ["status board", "viewer"],
+  ]) {
     await fleet.call("POST", "/api/tokens", { name, role });
   }
   const able = machines.filter((one) => !one.down && one.id !== stranger).map((one) => one.id);
@@ -118,6 +164,10 @@ export async function seed(fleet) {
   await fleet.run(["security-updates"], able.slice(0, 4));
   const partial = await fleet.run(["system-facts", "restart-web"], able);
   await fleet.run(["disk-usage"], web);
-  const { operation_id: running } = await fleet.call("POST", "/api/operations/run", { scripts: ["security-updates", "long-haul"], targets: able, concurrency: 7 });
+  const { operation_id: running } = await fleet.call("POST", "/api/operations/run", {
+    scripts: ["security-updates", "long-haul"],
+    targets: able,
+    concurrency: 7,
+  });
   return { partial, running, able };
 }

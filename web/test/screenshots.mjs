@@ -9,7 +9,9 @@ import { Browser, signIn } from "./browser.mjs";
 import { Fleet } from "./fleet.mjs";
 import { machines, scripts, seed } from "./sample.mjs";
 
-const out = process.env.SCREENSHOTS ?? join(dirname(fileURLToPath(import.meta.url)), "../../docs/screenshots");
+const out =
+  process.env.SCREENSHOTS ??
+  join(dirname(fileURLToPath(import.meta.url)), "../../docs/screenshots");
 const only = process.argv.slice(2);
 
 const fleet = await Fleet.start({ machines, scripts, settings: "terminal.recording = on" });
@@ -21,9 +23,18 @@ try {
   for (const scheme of ["light", "dark"]) {
     for (const [name, shot] of Object.entries(shots(world))) {
       if (only.length > 0 && !only.includes(name)) continue;
-      const page = await browser.tab(fleet, { scheme, session: shot.open ? null : session, width: 1280, height: 800, ...shot.tab });
+      const page = await browser.tab(fleet, {
+        scheme,
+        session: shot.open ? null : session,
+        width: 1280,
+        height: 800,
+        ...shot.tab,
+      });
       await page.goto(shot.address);
-      await page.locator(shot.ready ?? "main h1").first().waitFor();
+      await page
+        .locator(shot.ready ?? "main h1")
+        .first()
+        .waitFor();
       await shot.then?.(page);
       await page.waitForLoadState("networkidle").catch(() => {});
       await page.screenshot({ path: join(out, `${name}-${scheme}.png`), animations: "disabled" });
@@ -46,7 +57,11 @@ function shots({ partial, running, recordings }) {
     operations: { address: "/operations", ready: "table.data td.main" },
     run: { address: "/operations/new?scripts=security-updates,restart-web&targets=web-01,web-02" },
     operation: { address: `/operations/${running}`, ready: ".log .ln" },
-    failure: { address: `/operations/${partial}`, ready: ".log .ln", then: (page) => page.getByRole("button", { name: "First failure" }).click() },
+    failure: {
+      address: `/operations/${partial}`,
+      ready: ".log .ln",
+      then: (page) => page.getByRole("button", { name: "First failure" }).click(),
+    },
     groups: { address: `/operations/${partial}?view=groups`, ready: ".group, .box" },
     scripts: { address: "/scripts", ready: "table.data td.main" },
     script: { address: "/scripts/disk-usage" },

@@ -16,7 +16,9 @@ const files = new Map(
 
 // A page's module with all that it imports, and the styles that it names; not what it asks for later.
 function needs(text, found) {
-  for (const [, address] of text.matchAll(/(?:from |\bimport |href=|src=|= )"(\/assets\/[^"]+)"/g)) {
+  for (const [, address] of text.matchAll(
+    /(?:from |\bimport |href=|src=|= )"(\/assets\/[^"]+)"/g,
+  )) {
     if (found.has(address)) continue;
     found.add(address);
     if (address.endsWith(".js")) needs(gunzipSync(files.get(address)).toString(), found);
@@ -51,6 +53,25 @@ test("nothing names another host", () => {
   for (const [address, bytes] of files) {
     const text = gunzipSync(bytes).toString();
     const ours = !/^\/assets\/(xterm|addon|uplot|licences)/.test(address);
-    if (ours) assert.doesNotMatch(text.replaceAll("http://www.w3.org/2000/svg", ""), /https?:\/\/(?!git\.example)/, address);
+    if (ours)
+      assert.doesNotMatch(
+        text.replaceAll("http://www.w3.org/2000/svg", ""),
+        /https?:\/\/(?!git\.example)/,
+        address,
+      );
+  }
+});
+
+// The build takes out lines that are comments, without looking whether they are inside of a text.
+test("no text in a module has a line that looks like a comment", () => {
+  for (const folder of ["core", "pages", "parts"]) {
+    for (const name of readdirSync(join(dist, "..", folder))) {
+      const text = readFileSync(join(dist, "..", folder, name), "utf8").replace(
+        /^\s*\/\/.*$/gm,
+        "\u0000",
+      );
+      const inside = text.split("`").filter((_, at) => at % 2 === 1);
+      assert.ok(!inside.some((one) => one.includes("\u0000")), `${folder}/${name}`);
+    }
   }
 });

@@ -7,14 +7,21 @@ import { accessible, Browser, goto, signIn } from "./browser.mjs";
 import { Fleet, until } from "./fleet.mjs";
 
 const ids = ["host-a", "host-b", "host-c", "host-d"];
-const machines = [...ids.map((id) => ({ id, type: "VPS" })), { id: "host-down", type: "VPS", down: true }];
+const machines = [
+  ...ids.map((id) => ({ id, type: "VPS" })),
+  { id: "host-down", type: "VPS", down: true },
+];
 
 let fleet;
 let browser;
 let session;
 
 before(async () => {
-  fleet = await Fleet.start({ machines, scripts: {}, settings: "terminal.recording = on\nterminal.detach_timeout = 600" });
+  fleet = await Fleet.start({
+    machines,
+    scripts: {},
+    settings: "terminal.recording = on\nterminal.detach_timeout = 600",
+  });
   await fleet.sync();
   browser = await Browser.start();
   session = await signIn(fleet);
@@ -34,14 +41,20 @@ async function type(page, name, text) {
 }
 
 // What the shell prints is not what was typed: the echo alone does not fulfil this.
-const shows = (page, name, text) => until(`${name} shows ${text}`, async () => (await screen(page, name).innerText()).replaceAll("\u00a0", " ").includes(text), { seconds: 20 });
+const shows = (page, name, text) =>
+  until(
+    `${name} shows ${text}`,
+    async () => (await screen(page, name).innerText()).replaceAll("\u00a0", " ").includes(text),
+    { seconds: 20 },
+  );
 
 async function four(page) {
   await goto(page, "/links", "Links");
   for (const id of ids) await page.getByLabel(`Choose ${id}`, { exact: true }).check();
   await page.getByRole("link", { name: "Open terminals" }).click();
   await page.waitForURL(/\/terminal\/[^?]+$/);
-  for (const name of "ABCD") await pane(page, name).getByText("Connected", { exact: true }).waitFor();
+  for (const name of "ABCD")
+    await pane(page, name).getByText("Connected", { exact: true }).waitFor();
 }
 
 async function closed(page) {
@@ -58,7 +71,10 @@ test("four panes are typed into, and are there again after a reload", async () =
   await accessible(page);
   await type(page, "A", "printf '\\033[31mred\\033[0m \\033[38;2;10;200;10mtrue\\033[0m\\n'\r");
   await until("colours", async () => (await screen(page, "A").locator(".xterm-fg-1").count()) > 0);
-  await until("true colours", async () => (await screen(page, "A").locator("span[style*='rgb']").count()) > 0);
+  await until(
+    "true colours",
+    async () => (await screen(page, "A").locator("span[style*='rgb']").count()) > 0,
+  );
   await page.reload();
   for (const name of "ABCD") {
     await pane(page, name).getByText("Connected", { exact: true }).waitFor();
@@ -91,8 +107,13 @@ test("what is typed into all goes to all, and nobody can overlook it", async () 
   const dialog = page.getByRole("dialog", { name: "Type into 4 machines at once?" });
   assert.deepEqual(await dialog.locator(".names li").allInnerTexts(), ids);
   await dialog.getByRole("button", { name: "Type into all" }).click();
-  await page.getByText("What you type goes to 4 machines: host-a, host-b, host-c and host-d").waitFor();
-  assert.equal(await pane(page, "D").evaluate((one) => getComputedStyle(one).borderTopWidth), "3px");
+  await page
+    .getByText("What you type goes to 4 machines: host-a, host-b, host-c and host-d")
+    .waitFor();
+  assert.equal(
+    await pane(page, "D").evaluate((one) => getComputedStyle(one).borderTopWidth),
+    "3px",
+  );
   await accessible(page);
   await type(page, "B", "echo all-$((3 * 3))\r");
   for (const name of "ABCD") await shows(page, name, "all-9");
@@ -132,7 +153,10 @@ test("keys belong to the machine, but for those that lead out", async () => {
   await page.mouse.up();
   assert.ok((await pane(page, "A").evaluate((one) => one.clientWidth)) < before_);
   await type(page, "A", "stty size\r");
-  const columns = await pane(page, "A").locator(".xterm-rows > div").first().evaluate(() => document.querySelector(".pane").clientWidth);
+  const columns = await pane(page, "A")
+    .locator(".xterm-rows > div")
+    .first()
+    .evaluate(() => document.querySelector(".pane").clientWidth);
   await until("the machine knows the new width", async () => {
     const found = [...(await screen(page, "A").innerText()).matchAll(/\b\d+ (\d+)\b/g)].at(-1);
     return found && Math.abs(Number(found[1]) - columns / 7.8) < 8;
@@ -144,7 +168,10 @@ test("a machine that cannot be reached says why", async () => {
   await fleet.call("POST", "/api/links/verify", {});
   const page = await browser.tab(fleet, { session });
   await goto(page, "/terminal", "Terminal");
-  assert.equal(await page.getByLabel("Machine of pane A").locator("option", { hasText: "host-down" }).count(), 0);
+  assert.equal(
+    await page.getByLabel("Machine of pane A").locator("option", { hasText: "host-down" }).count(),
+    0,
+  );
   await page.getByRole("button", { name: "Two side by side" }).click();
   await page.getByLabel("Machine of pane B").selectOption("host-c");
   await accessible(page);
@@ -172,7 +199,11 @@ test("much output at once is drawn to its end, with a heap that stays flat", asy
   await shows(page, "A", "warm-10");
   const first = await heap();
   await type(page, "A", "seq 1000000 2500000; echo over-$((5 + 5))\r");
-  await until("the end is shown", async () => (await screen(page, "A").innerText()).includes("over-10"), { seconds: 120 });
+  await until(
+    "the end is shown",
+    async () => (await screen(page, "A").innerText()).includes("over-10"),
+    { seconds: 120 },
+  );
   const last = await heap();
   assert.ok(last - first < 15_000_000, `from ${first} to ${last} bytes of heap`);
   await closed(page);
@@ -204,7 +235,10 @@ test("on a phone there is one pane at a time", async () => {
   assert.equal(await pane(page, "B").isVisible(), false);
   await page.getByRole("group", { name: "Panes" }).getByRole("button", { name: "B" }).click();
   await pane(page, "B").getByText("Connected", { exact: true }).waitFor();
-  const [wide, inner] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+  const [wide, inner] = await page.evaluate(() => [
+    document.documentElement.scrollWidth,
+    innerWidth,
+  ]);
   assert.ok(wide <= inner, `${wide} wide in ${inner}`);
   await accessible(page);
   await closed(page);
