@@ -13,6 +13,8 @@ import { makeTerm } from "../parts/term.js";
 
 const css = "asset:style/terminal.css";
 const LONGEST_PAUSE = 1500;
+// Steps of the bar.
+const PLACES = 200;
 const SPEEDS = ["1", "2", "4", "8"];
 
 export default async function recording({ params, signal, title }) {
@@ -41,9 +43,9 @@ export default async function recording({ params, signal, title }) {
   const bar = h("input.seek", {
     type: "range",
     min: "0",
-    step: "100",
+    max: String(PLACES),
     "aria-label": "Place in the recording",
-    oninput: () => seek(Number(bar.value)),
+    oninput: () => seek((Number(bar.value) / PLACES) * cast.length),
   });
   const clock = h("span.number.soft.small");
   const speed = h(
@@ -89,8 +91,7 @@ export default async function recording({ params, signal, title }) {
   }
 
   function show() {
-    bar.max = String(Math.max(1, Math.ceil(cast.length)));
-    bar.value = String(place);
+    bar.value = String(cast.length === 0 ? 0 : Math.round((PLACES * place) / cast.length));
     bar.setAttribute("aria-valuetext", `${duration(place)} of ${duration(cast.length)}`);
     clock.textContent = `${duration(place)} / ${duration(cast.length)}`;
     replace(

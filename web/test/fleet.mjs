@@ -123,6 +123,8 @@ export class Fleet {
         "PermitRootLogin yes",
         "MaxStartups 500",
         "MaxSessions 200",
+        "PrintMotd no",
+        "PrintLastLog no",
         "UseDNS no",
         "PermitUserRC no",
         `SetEnv HOME=${directory}/home XDG_STATE_HOME=${directory}/home/.local/state`,
