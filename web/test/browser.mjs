@@ -76,7 +76,7 @@ export class Browser {
     const page = await context.newPage();
     page.setDefaultTimeout(20_000);
     page.wrongs = [];
-    page.faults = ["/api/tables/query", ...faults];
+    page.faults = faults;
     const isFault = (text) => page.faults.some((one) => text.includes(one));
     page.on("console", (message) => {
       const text = `${message.text()} ${message.location().url}`;
