@@ -78,7 +78,7 @@ export default async function audit({ visit, signal }) {
       {
         id: "detail",
         label: "Detail",
-        kind: "wider",
+        kind: "wider slim",
         cell: (one) =>
           one.detail !== null &&
           h(

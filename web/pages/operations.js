@@ -36,7 +36,7 @@ export default async function operations({ visit, signal }) {
     columns: [
       { id: "status", label: "Status", cell: (one) => status(one.status) },
       { id: "id", label: "Operation", kind: "main", cell: (one) => one.id },
-      { id: "scripts", label: "Scripts", cell: (one) => scriptNames(one, catalogue) },
+      { id: "scripts", label: "Scripts", kind: "slim", cell: (one) => scriptNames(one, catalogue) },
       {
         id: "targets",
         label: "On",
@@ -50,7 +50,7 @@ export default async function operations({ visit, signal }) {
         cell: (one) =>
           isOpen(one) ? operationBar(one) : h("span.soft", outcomeWords(one.result, total(one))),
       },
-      { id: "by", label: "By", kind: "wider", cell: (one) => one.triggered_by },
+      { id: "by", label: "By", kind: "widest", cell: (one) => one.triggered_by },
       { id: "started", label: "Started", kind: "wide", cell: (one) => timeAt(one.started) },
       { id: "took", label: "Took", kind: "number", cell: (one) => took(one) },
     ],

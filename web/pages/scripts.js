@@ -50,7 +50,7 @@ export default async function scripts({ visit, signal }) {
       {
         id: "flags",
         label: "Flags",
-        kind: "wide",
+        kind: "wider slim",
         cell: (one) => h("span.mono.small", one.flags.join("  ")),
       },
       {

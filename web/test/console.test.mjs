@@ -252,6 +252,31 @@ describe("everywhere", () => {
     await page.getByRole("heading", { name: "Scripts" }).waitFor();
   });
 
+  test("no table is wider than its window", async () => {
+    await world.fleet.run(["hello", "last-line", "kinds"], able);
+    const page = await world.open("/", "Overview");
+    const lists = [
+      ["/links", "Links"],
+      ["/operations", "Operations"],
+      ["/scripts", "Scripts"],
+      ["/audit", "Audit"],
+      ["/users", "Users"],
+      ["/tokens", "API tokens"],
+    ];
+    for (const width of [760, 1024, 1280, 1680]) {
+      await page.setViewportSize({ width, height: 800 });
+      for (const [address, heading] of lists) {
+        await goto(page, address, heading);
+        await page.locator("td.main, .box.empty").first().waitFor();
+        const over = await page.evaluate(() => {
+          const table = document.querySelector("table.data");
+          return table === null ? 0 : table.scrollWidth - table.parentElement.clientWidth;
+        });
+        assert.ok(over <= 1, `${address} at ${width}: ${over} too wide`);
+      }
+    }
+  });
+
   test("about names the libraries and crates with their licences", async () => {
     const page = await world.open("/about", "About LinkOps");
     await page.getByText("@xterm/xterm").first().click();
