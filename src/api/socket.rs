@@ -182,7 +182,7 @@ impl Visit {
                 return Ok(Sent::More);
             }
             let next = self.answers.pop_front();
-            let Some(text) = next.or_else(|| self.attachment.next().map(|told| message(&told)))
+            let Some(text) = next.or_else(|| self.attachment.take().map(|told| message(&told)))
             else {
                 socket.flush()?;
                 return Ok(if socket.is_sending() { Sent::More } else { Sent::All });
