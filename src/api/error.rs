@@ -17,15 +17,15 @@ fn classify(error: &Error) -> (u16, &'static str, Value) {
         Error::TokenInvalid => (401, "TOKEN_INVALID", nothing()),
         Error::Locked { until } => (403, "ACCOUNT_LOCKED", json!({ "unlock_at": rfc3339(*until) })),
         Error::Forbidden { needs } => (403, "FORBIDDEN", json!({ "role": needs })),
+        Error::SignIn => (403, "FORBIDDEN", nothing()),
+        Error::Signature => (401, "SIGNATURE_INVALID", nothing()),
+        Error::UserExists { name } => (409, "USER_EXISTS", json!({ "username": name })),
+        Error::LastAdmin { name } => (409, "LAST_ADMIN", json!({ "username": name })),
         Error::NotOwner { owner } => (403, "FORBIDDEN", json!({ "owner": owner })),
         Error::TooManyWorkspaces { most } => {
             (429, "TOO_MANY_WORKSPACES", json!({ "max_workspaces": most }))
         }
         Error::RecordingRuns { id } => (409, "RECORDING_RUNNING", json!({ "id": id })),
-        Error::SignIn => (403, "FORBIDDEN", nothing()),
-        Error::Signature => (401, "SIGNATURE_INVALID", nothing()),
-        Error::UserExists { name } => (409, "USER_EXISTS", json!({ "username": name })),
-        Error::LastAdmin { name } => (409, "LAST_ADMIN", json!({ "username": name })),
         Error::NotEnrolled(targets) => {
             (403, "ENROLLMENT_REQUIRED", json!({ "targets": unenrolled(targets) }))
         }
@@ -37,6 +37,16 @@ fn classify(error: &Error) -> (u16, &'static str, Value) {
         Error::Json { .. } => (400, "INVALID_JSON", nothing()),
         Error::MediaType => (415, "UNSUPPORTED_MEDIA_TYPE", nothing()),
         Error::Cursor => (400, "INVALID_CURSOR", nothing()),
+        Error::UnknownTable { table, nearest } => {
+            (400, "UNKNOWN_TABLE", json!({ "table": table, "did_you_mean": nearest }))
+        }
+        Error::UnknownColumn { table, column, nearest } => {
+            let details = json!({ "table": table, "column": column, "did_you_mean": nearest });
+            (400, "UNKNOWN_COLUMN", details)
+        }
+        Error::Filter { column, op, expected } => {
+            (400, "INVALID_FILTER", json!({ "column": column, "op": op, "expected": expected }))
+        }
         Error::NoTargets { .. } => (400, "NO_TARGETS", nothing()),
         Error::NotBash { script, .. } => (400, "SCRIPT_NOT_BASH", json!({ "script": script })),
         Error::Flag { script, flag, declared } => {
@@ -80,9 +90,9 @@ fn not_found(noun: Noun) -> &'static str {
         Noun::Script => "SCRIPT_NOT_FOUND",
         Noun::Operation => "OPERATION_NOT_FOUND",
         Noun::Workspace => "WORKSPACE_NOT_FOUND",
-        Noun::Recording => "RECORDING_NOT_FOUND",
         Noun::User => "USER_NOT_FOUND",
         Noun::Token => "TOKEN_NOT_FOUND",
+        Noun::Recording => "RECORDING_NOT_FOUND",
         Noun::Path => "NOT_FOUND",
     }
 }
@@ -269,6 +279,13 @@ mod tests {
             (Error::Json { message: text() }, 400, "INVALID_JSON"),
             (Error::MediaType, 415, "UNSUPPORTED_MEDIA_TYPE"),
             (Error::Cursor, 400, "INVALID_CURSOR"),
+            (Error::UnknownTable { table: text(), nearest: None }, 400, "UNKNOWN_TABLE"),
+            (
+                Error::UnknownColumn { table: "t", column: text(), nearest: None },
+                400,
+                "UNKNOWN_COLUMN",
+            ),
+            (Error::Filter { column: "c", op: text(), expected: text() }, 400, "INVALID_FILTER"),
             (Error::NoTargets { hint: text() }, 400, "NO_TARGETS"),
             (Error::NotBash { script: text(), reason: text() }, 400, "SCRIPT_NOT_BASH"),
             (Error::Flag { script: text(), flag: text(), declared: vec![] }, 400, "INVALID_FLAG"),

@@ -26,6 +26,7 @@ mod runs;
 mod scripts;
 mod socket;
 mod status;
+mod tables;
 mod terminal;
 mod tokens;
 mod users;
@@ -44,8 +45,8 @@ use route::{Call, Route, row};
 use crate::audit::{Actor, Entry, Refusals, note};
 use crate::auth::Act::{
     self, DeleteRecording, ManageOwnAccess, ManageUsers, OpenTerminal, ReadAudit, ReadInventory,
-    ReadOperations, ReadServer, ReadSync, ReadTerminals, ReadUsers, Run, Stop, UseOwnAccount,
-    Verify,
+    ReadOperations, ReadServer, ReadSync, ReadTables, ReadTerminals, ReadUsers, Run, Stop,
+    UseOwnAccount, Verify,
 };
 use crate::auth::{Auth, Caller};
 use crate::clock::Clock;
@@ -128,6 +129,7 @@ static ROUTES: &[Route] = &[
     row(Post, "/api/operations/{id}/stop", May(Stop), "stopOperation", |api, call| operations::stop(&api.operations, call.request, &call.actor, call.path("id")?)).audited("operation.stop"),
     row(Post, "/api/operations/{id}/retry", May(Run), "retryOperation", |api, call| runs::retry(&api.operations, call.request, &call.actor, call.path("id")?)).audited("operation.retry"),
     row(Get, "/api/operations/{id}/groups", May(ReadOperations), "groupOperation", |api, call| groups::show(&api.operations, call.request, call.path("id")?)),
+    row(Post, "/api/tables/query", May(ReadTables), "queryTable", |api, call| tables::query(&api.store, call.request, call.caller()?)),
     row(Post, "/api/terminal/workspaces", May(OpenTerminal), "createWorkspace", |api, call| terminal::create(&api.terminals, call)).audited("workspace.create"),
     row(Get, "/api/terminal/workspaces", May(ReadTerminals), "listWorkspaces", |api, _| terminal::list(&api.terminals)),
     row(Get, "/api/terminal/workspaces/{id}", May(ReadTerminals), "getWorkspace", |api, call| terminal::one(&api.terminals, call.path("id")?)),
@@ -215,7 +217,8 @@ impl Api {
     /// Scrapers of figures often have no token; whether they need one is configured.
     fn figures(&self, request: &Request) -> Result<Response> {
         if self.metrics_auth {
-            self.auth.authenticate(bearer(request))?.require(ReadServer)?;
+            let found = self.auth.authenticate(bearer(request));
+            self.counted(found, request)?.require(ReadServer)?;
         }
         metrics::show(&self.metrics, &self.sources)
     }

@@ -15,6 +15,7 @@ const STEPS: &[&str] = &[
     include_str!("../../sql/0004_health.sql"),
     include_str!("../../sql/0005_tokens.sql"),
     include_str!("../../sql/0006_waves.sql"),
+    include_str!("../../sql/0007_tables.sql"),
 ];
 
 const LATEST: u32 = STEPS.len() as u32;

@@ -19,6 +19,7 @@ mod roles;
 mod run;
 mod scripts;
 mod server;
+mod tables;
 mod terminal;
 mod tokens;
 mod users;

@@ -49,6 +49,7 @@ fn calls() -> Vec<(&'static str, &'static str, Option<Value>, usize)> {
         ("GET", "/api/recordings", None, VIEWER),
         ("GET", "/api/recordings/x", None, VIEWER),
         ("DELETE", "/api/recordings/x", None, ADMIN),
+        ("POST", "/api/tables/query", Some(json!({ "table": "tbl_links" })), VIEWER),
         ("GET", "/api/git/status", None, VIEWER),
         ("POST", "/api/git/sync", None, OPERATOR),
         ("POST", "/api/auth/logout", None, VIEWER), // last: it ends the token

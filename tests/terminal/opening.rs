@@ -97,7 +97,9 @@ fn who_may_not_open_it_is_refused() {
     assert_eq!((other.status, &other.code()[..]), (404, "WORKSPACE_NOT_FOUND"));
     let reply = send(lab.linkops.address(), "GET", &lab.path(), &admin, b"");
     assert_eq!((reply.status, reply.header("upgrade")), (426, Some("websocket")));
-    assert_eq!(lab.audit("terminal.attach"), [] as [Value; 0]);
+    let noted = lab.audit("terminal.attach");
+    assert!(noted.iter().all(|one| one["result"] != "ok"), "{noted:?}");
+    assert!(noted.iter().any(|one| one["target"] == lab.workspace.as_str()), "{noted:?}");
 }
 
 /// Whoever signs out, or is signed out, is not served any longer; the shell waits for the next one.
