@@ -1,6 +1,6 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test test-web screenshots check audit bench fuzz postman schemathesis install clean
+.PHONY: help demo run build test test-web screenshots check audit bench fuzz postman schemathesis coverage mutants install clean
 
 CARGO_TARGET_DIR ?= target
 LINKOPSD := $(CARGO_TARGET_DIR)/release/linkopsd
@@ -68,6 +68,14 @@ schemathesis: ## requests made from the OpenAPI document against a running serve
 	@.ci/needs build test
 	cargo build --release --locked
 	@.ci/schemathesis $(LINKOPSD)
+
+coverage: ## lines of src/ that tests run, file by file; fails below 85 %
+	@.ci/needs build test coverage
+	@.ci/coverage
+
+mutants: ## faults put into the rules, one by one, and whether a test notices; fails below 80 %
+	@.ci/needs build test
+	@.ci/mutants
 
 install: ## the built program alone, to DESTDIR and PREFIX=/usr/local
 	@test -x $(LINKOPSD) || { echo "there is no $(LINKOPSD): run make build first"; exit 1; }

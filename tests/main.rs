@@ -9,6 +9,8 @@ mod auth_users;
 mod cli;
 mod configuration;
 mod console;
+mod criteria;
+mod docs;
 mod enrollment;
 mod git_sync;
 mod git_sync_servers;
