@@ -105,12 +105,7 @@ function fixed() {
       icon: "play",
       run: () => navigate("/operations/new"),
     },
-    may("operator") && {
-      label: "Recordings",
-      kind: "page",
-      icon: "film",
-      run: () => navigate("/recordings"),
-    },
+    { label: "Recordings", kind: "page", icon: "film", run: () => navigate("/recordings") },
     {
       label: "Account, change password",
       kind: "page",
