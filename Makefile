@@ -1,6 +1,6 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test check audit bench postman schemathesis coverage mutants install clean
+.PHONY: help demo run build test check audit bench fuzz postman schemathesis coverage mutants install clean
 
 CARGO_TARGET_DIR ?= target
 LINKOPSD := $(CARGO_TARGET_DIR)/release/linkopsd
@@ -40,6 +40,11 @@ audit: ## the dependency tree; licences, bans, sources and advisories by cargo-d
 bench: ## the figures, measured on this machine
 	@.ci/needs build test
 	cargo bench --locked --bench bench
+
+TIME ?= 60
+fuzz: ## generated input to the parsers, TIME=60 s for each, or for one TARGET
+	@.ci/needs build fuzz
+	@.ci/fuzz $(TIME) $(TARGET)
 
 postman: ## docs/linkops.postman_collection.json, anew from the OpenAPI document
 	LINKOPS_REWRITE=1 cargo test --locked --test suite the_postman_collection

@@ -16,8 +16,10 @@
 //! *The features*, a noun each, with their SQL in their `store.rs`. [`audit`]: who did what, for
 //! all the others. [`auth`]: who is calling, and
 //! what they may do. [`inventory`]: the machines and scripts of the repository. [`enrollment`]:
-//! machines prove that they are the ones that are meant. [`health`]: whether they answer, and how fast. [`operations`]: scripts run on machines,
-//! and a run outlives its connection and LinkOps itself.
+//! machines prove that they are the ones that are meant. [`health`]: whether they answer, and how
+//! fast. [`operations`]: scripts run on machines, and a run outlives its connection and LinkOps
+//! itself. [`terminal`]: shells in panes, which outlive the browser that looks at them.
+//! itself. [`tables`]: all of it as lists, with filters, orders and pages.
 //!
 //! *What brings them together.* [`api`] is the wire contract, with the table of calls. [`server`]
 //! opens, wires, starts and stops everything, and is the only module that sees the whole. [`cli`]
@@ -48,6 +50,9 @@ pub mod inventory;
 pub mod enrollment;
 pub mod health;
 pub mod operations;
+pub mod terminal;
+
+pub mod tables;
 
 pub mod api;
 pub mod server;

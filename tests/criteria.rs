@@ -17,10 +17,7 @@ const CASES: u32 = 100;
 const DEFAULT_CASES: u32 = 256;
 
 /// What no test shows yet, as its part is not there yet.
-const AWAITING: &[&str] = &[
-    "R7.1", "R7.2", "R7.3", "R7.4", "R7.5", "R7.6", "R7.7", "R8.1", "R8.2", "R8.3", "R8.4", "R8.5",
-    "R8.6", "P21", "P22", "P23", "P24", "P25", "P26", "P27",
-];
+const AWAITING: &[&str] = &[];
 
 /// A row of the page: a number, and the tests that show it.
 struct Row {
@@ -100,7 +97,7 @@ impl Function {
     /// The cases that it draws; none when it draws none.
     fn cases(&self) -> Option<u32> {
         static COUNT: LazyLock<Regex> = LazyLock::new(|| pattern(r"cases(?:\(|: )([0-9_]+)"));
-        let ways = ["proptest!(", "TestRunner", "run(cases("];
+        let ways = ["proptest!(", "TestRunner", "run(cases(", "check(cases("];
         let draws = ways.iter().any(|way| self.text.contains(way));
         let text = match &self.within {
             Some(head) => head,
