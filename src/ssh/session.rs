@@ -267,10 +267,13 @@ impl Session {
         }
     }
 
-    /// False when libssh2 has another idea of when one is due. What cannot be sent now, since the
-    /// other side takes nothing, is on its way.
+    /// False when libssh2 has another idea of when one is due, and before the login, where it would
+    /// be an offence. What cannot be sent now, since the other side takes nothing, is on its way.
     fn send_keepalive(&mut self) -> bool {
         self.next_keepalive = Instant::now() + self.keepalive;
+        if !self.ssh.authenticated() {
+            return false;
+        }
         if !self.writable() || self.is_sending() {
             return true;
         }
