@@ -66,19 +66,22 @@ pub(super) fn bad_fields(linkops: &LinkOps) {
     for (query, field) in [
         (json!({}), "table"),
         (json!({ "table": "tbl_links", "filter": [] }), "filter"),
-        (json!({ "table": "tbl_links", "filters": [{ "col": "id", "op": "eq" }] }), "val"),
+        (
+            json!({ "table": "tbl_links", "filters": [{ "col": "id", "op": "eq" }] }),
+            "filters[0].val",
+        ),
         (
             json!({ "table": "tbl_links", "filters": [{ "col": "id", "op": "eq", "value": 1, "val": 1 }] }),
-            "value",
+            "filters[0].value",
         ),
-        (json!({ "table": "tbl_links", "sort": [{ "col": "id", "dir": "up" }] }), "sort.dir"),
+        (json!({ "table": "tbl_links", "sort": [{ "col": "id", "dir": "up" }] }), "sort[0].dir"),
         (
             json!({ "table": "tbl_links", "sort": [{ "col": "id" }, { "col": "id", "dir": "desc" }] }),
             "sort",
         ),
         (json!({ "table": "tbl_links", "columns": ["id", "name", "id"] }), "columns"),
         (json!({ "table": "tbl_links", "columns": [] }), "columns"),
-        (json!({ "table": "tbl_links", "page": { "limit": 3 } }), "limit"),
+        (json!({ "table": "tbl_links", "page": { "limit": 3 } }), "page.limit"),
     ] {
         let error = failure(&ask(linkops, &query), 400, "VALIDATION_FAILED");
         assert!(error["details"]["fields"][field].is_string(), "{query}: {error}");
