@@ -123,7 +123,7 @@ impl Latch {
             if left.is_zero() {
                 return false;
             }
-            let _ = poll_readable(self.as_fd(), left);
+            let _ = poll_readable(&[self.as_fd()], left);
         }
         true
     }
@@ -166,15 +166,16 @@ impl Bell {
         rustix::io::read(&self.counter, &mut [0; 8]).is_ok()
     }
 
-    /// Waits until it rings, at most until the deadline; takes the ring and says whether there
+    /// Waits for the bell or the latch, at most for `time`; takes the ring and says whether there
     /// was one.
-    pub fn wait(&self, deadline: Instant) -> bool {
+    pub fn wait(&self, stop: &Latch, time: Duration) -> bool {
+        let deadline = Instant::now() + time;
         while !self.take() {
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if stop.is_set() || left.is_zero() {
                 return false;
             }
-            let _ = poll_readable(self.as_fd(), left);
+            let _ = poll_readable(&[self.as_fd(), stop.as_fd()], left);
         }
         true
     }
@@ -186,10 +187,12 @@ impl AsFd for Bell {
     }
 }
 
-fn poll_readable(fd: BorrowedFd<'_>, time: Duration) -> io::Result<()> {
+fn poll_readable(fds: &[BorrowedFd<'_>], time: Duration) -> io::Result<()> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let time = Timespec { tv_sec: time.as_secs() as i64, tv_nsec: i64::from(time.subsec_nanos()) };
-    poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], Some(&time))?;
+    let mut fds: Vec<_> =
+        fds.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+    poll(&mut fds, Some(&time))?;
     Ok(())
 }
 
@@ -224,6 +227,17 @@ mod tests {
     }
 
     #[test]
+    fn a_bell_rings_once_for_many_rings_and_the_latch_ends_the_wait() {
+        let (bell, stop) = (Bell::new().unwrap(), Latch::new().unwrap());
+        assert!(!bell.wait(&stop, Duration::ZERO));
+        (0..3).for_each(|_| bell.ring());
+        assert!(bell.wait(&stop, Duration::from_secs(60)));
+        assert!(!bell.wait(&stop, Duration::ZERO));
+        stop.set();
+        assert!(!bell.wait(&stop, Duration::from_secs(60)));
+    }
+
+    #[test]
     fn a_latch_wakes_all_who_wait_and_stays_set() {
         let latch = Arc::new(Latch::new().unwrap());
         let waiters: Vec<_> = (0..4)
@@ -243,29 +257,30 @@ mod tests {
     #[test]
     fn a_bell_wakes_once_for_all_rings_so_far_and_can_ring_again() {
         let bell = Bell::new().unwrap();
-        assert!(!bell.take() && !bell.wait(Instant::now()));
+        assert!(!bell.take());
         (0..3).for_each(|_| bell.ring());
         assert!(bell.take());
         assert!(!bell.take());
         bell.ring();
-        assert!(bell.wait(Instant::now()));
+        assert!(bell.take());
     }
 
     #[test]
     fn no_ring_is_lost_on_who_comes_late_or_waits_already() {
         let (ping, pong) = (Arc::new(Bell::new().unwrap()), Arc::new(Bell::new().unwrap()));
         let (heard, answer) = (Arc::clone(&ping), Arc::clone(&pong));
-        let far = Instant::now() + Duration::from_secs(60);
+        let (never, far) = (Arc::new(Latch::new().unwrap()), Duration::from_secs(60));
+        let stop = Arc::clone(&never);
         let handle = spawn("answerer", move || {
             for _ in 0..1000 {
-                assert!(heard.wait(far));
+                assert!(heard.wait(&stop, far));
                 answer.ring();
             }
         })
         .unwrap();
         for _ in 0..1000 {
             ping.ring();
-            assert!(pong.wait(far));
+            assert!(pong.wait(&never, far));
         }
         handle.join();
     }

@@ -13,6 +13,7 @@ const STEPS: &[&str] = &[
     include_str!("../../sql/0002_audit.sql"),
     include_str!("../../sql/0003_terminal.sql"),
     include_str!("../../sql/0004_health.sql"),
+    include_str!("../../sql/0005_tokens.sql"),
     include_str!("../../sql/0006_waves.sql"),
     include_str!("../../sql/0007_tables.sql"),
 ];

@@ -34,15 +34,15 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("store", &["error", "threads"], &["rusqlite"]),
     layer("ssh", &["error", "threads", "words"], &["base64", "getrandom", "hmac", "log", "rustix", "sha1", "sha2", "ssh2"]),
     // Features.
-    layer("audit", &["error", "store"], &["rusqlite", "serde_json", "sha2"]),
-    layer("auth", &["clock", "error", "store", "threads"], &["argon2", "getrandom", "hmac", "jsonwebtoken", "log", "rusqlite", "serde", "sha2"]),
-    layer("inventory", &["clock", "error", "ssh", "store", "threads", "words"], &["base64", "log", "rusqlite", "rustix", "serde", "serde_json", "serde_yaml", "sha2"]),
-    layer("enrollment", &["clock", "error", "inventory", "ssh", "store", "threads"], &["log", "rusqlite"]),
+    layer("audit", &["clock", "error", "store", "threads"], &["log", "rusqlite", "serde_json", "sha2"]),
+    layer("auth", &["audit", "clock", "error", "store", "threads"], &["argon2", "base64", "getrandom", "hmac", "jsonwebtoken", "log", "rusqlite", "serde", "serde_json", "sha2"]),
+    layer("inventory", &["audit", "clock", "error", "ssh", "store", "threads", "words"], &["base64", "hmac", "log", "rusqlite", "rustix", "serde", "serde_json", "serde_yaml", "sha2"]),
+    layer("enrollment", &["audit", "clock", "error", "inventory", "ssh", "store", "threads"], &["log", "rusqlite", "serde_json"]),
     layer("health", &["clock", "enrollment", "error", "inventory", "store", "threads"], &["crossbeam_channel", "log", "rusqlite", "rustix"]),
-    layer("operations", &["clock", "error", "inventory", "ssh", "store", "threads", "words"], &["crossbeam_channel", "log", "rusqlite", "serde", "serde_json", "sha2", "similar"]),
+    layer("operations", &["audit", "clock", "error", "inventory", "ssh", "store", "threads", "words"], &["crossbeam_channel", "log", "rusqlite", "serde", "serde_json", "sha2", "similar"]),
     layer("tables", &["auth", "clock", "error", "inventory", "operations", "store"], &["base64", "rusqlite", "serde_json", "sha2"]),
     // What brings them together.
-    layer("api", &["auth", "clock", "enrollment", "error", "health", "http", "inventory", "operations", "ssh", "store", "tables"], &["base64", "log", "serde", "serde_json", "serde_path_to_error"]),
+    layer("api", &["audit", "auth", "clock", "enrollment", "error", "health", "http", "inventory", "operations", "ssh", "store", "tables", "threads"], &["base64", "log", "serde", "serde_json", "serde_path_to_error"]),
     layer("server", &["api", "audit", "auth", "clock", "config", "enrollment", "error", "health", "http", "inventory", "logging", "operations", "ssh", "store", "systemd", "threads"], &["log", "rustix", "signal_hook"]),
     layer("cli", &["audit", "auth", "config", "error", "server"], &[]),
 ];

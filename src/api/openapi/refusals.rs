@@ -36,7 +36,8 @@ enum When {
     Always,
     /// Those that are not open.
     Token,
-    /// Those that need more than the least role; one that may need it lists the code.
+    /// Those that need more than the least role, or more than an API token; one that may need it
+    /// lists the code.
     Role,
     /// Those that read a body of JSON.
     Body,
@@ -70,7 +71,8 @@ impl Codes {
     ) -> Result<Vec<(String, Value)>> {
         // An open call may ask for a token all the same, when it is configured so.
         let open = route.access == Access::Open;
-        let more = route.access.act().is_some_and(|act| act.needs() > Role::Viewer);
+        let more =
+            route.access.act().is_some_and(|act| act.needs() > Role::Viewer || act.needs_login());
         let may_list = |name: &&String| match self.known.get(*name).map(|code| code.when) {
             Some(When::Listed) => true,
             Some(When::Token) => open,
