@@ -64,6 +64,7 @@ fn tables() {
     operations_are_those_of_their_call(&linkops);
     scripts_and_syncs(&linkops, &commit);
     activity(&linkops, &running);
+    logins_and_audit(&linkops);
     pages(&linkops);
     refusals::unknown_names(&linkops);
     refusals::bad_filters(&linkops);
@@ -227,6 +228,30 @@ fn activity(linkops: &LinkOps, running: &str) {
     assert_eq!(values(&rows, "actor")[0], "admin");
     let times: Vec<i64> = values(&rows, "time").iter().map(|time| time.as_i64().unwrap()).collect();
     assert!(times.is_sorted_by(|a, b| a >= b), "{times:?}");
+}
+
+/// A login that succeeded is an activity, one that failed is in the audit log alone.
+fn logins_and_audit(linkops: &LinkOps) {
+    let wrong = json!({ "username": "admin", "password": "not this one" });
+    failure(&linkops.post("/api/auth/login", &wrong), 401, "INVALID_CREDENTIALS");
+    let query = |table: &str, col: &str, val: &str| {
+        json!({ "table": table, "filters": [{ "col": col, "op": "eq", "val": val }] })
+    };
+    let logins = rows(linkops, &query("tbl_audit", "action", "auth.login"));
+    let (good, bad): (Vec<Value>, Vec<Value>) =
+        logins.into_iter().partition(|row| row["result"] == "ok");
+    assert_eq!(values(&bad, "result"), ["INVALID_CREDENTIALS"]);
+    let activity = rows(linkops, &query("tbl_recent_activity", "kind", "login"));
+    assert!(!activity.is_empty());
+    assert_eq!(values(&activity, "time"), values(&good, "time"));
+    assert_eq!(values(&activity, "actor"), values(&good, "actor"));
+    let runs = rows(linkops, &query("tbl_audit", "action", "operation.run"));
+    let targets = ["OP-10004", "OP-10003", "OP-10002", "OP-10001"];
+    assert_eq!(values(&runs, "target"), targets);
+    for row in &runs {
+        assert_eq!((&row["actor"], &row["address"]), (&json!("admin"), &json!("127.0.0.1")));
+        assert!(!row["requestId"].as_str().expect("the request's id").is_empty(), "{row}");
+    }
 }
 
 /// R8.4, R8.5, P26 at the API: several columns, and all pages.
