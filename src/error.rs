@@ -90,6 +90,21 @@ pub enum Error {
         /// The role that would.
         needs: &'static str,
     },
+    /// The thing belongs to somebody else.
+    NotOwner {
+        /// The user it belongs to.
+        owner: String,
+    },
+    /// There is no room for another workspace.
+    TooManyWorkspaces {
+        /// How many there can be.
+        most: usize,
+    },
+    /// A recording that still runs cannot be removed.
+    RecordingRuns {
+        /// The recording's id.
+        id: String,
+    },
     /// An API token was sent for something that needs a person who signed in.
     SignIn,
     /// There is a user of that name.
@@ -174,6 +189,15 @@ pub enum Error {
         /// What happened.
         message: String,
     },
+    /// The pane is connected and cannot be given another target.
+    PaneAssigned {
+        /// Its name.
+        pane: &'static str,
+    },
+    /// The call is made by opening a WebSocket.
+    Upgrade,
+    /// A page of this origin may not open a WebSocket.
+    Origin(String),
     /// LinkOps is stopping and takes no new work.
     ShuttingDown,
     /// Something that should not happen; the text is for the log only.
@@ -228,6 +252,8 @@ pub enum Noun {
     Operation,
     /// A terminal workspace.
     Workspace,
+    /// A recording of a terminal.
+    Recording,
     /// A user.
     User,
     /// An API token.
@@ -242,6 +268,7 @@ impl fmt::Display for Noun {
             Noun::Script => "script",
             Noun::Operation => "operation",
             Noun::Workspace => "workspace",
+            Noun::Recording => "recording",
             Noun::User => "user",
             Noun::Token => "API token",
         })
@@ -316,6 +343,15 @@ impl fmt::Display for Error {
             Error::TokenExpired => f.write_str("the token has expired\nlog in again"),
             Error::TokenInvalid => f.write_str("the token is not valid\nlog in again"),
             Error::Forbidden { needs } => write!(f, "this needs the role {needs:?}"),
+            Error::NotOwner { owner } => {
+                write!(f, "it belongs to {owner:?}\nmake one of your own, or ask its owner")
+            }
+            Error::TooManyWorkspaces { most } => {
+                write!(f, "there are {most} workspaces already\ndelete one that is not needed")
+            }
+            Error::RecordingRuns { id } => {
+                write!(f, "recording {id:?} still runs\ndisconnect its pane first")
+            }
             Error::SignIn => f.write_str(
                 "an API token cannot do this\nlog in with user name and password",
             ),
@@ -359,6 +395,15 @@ impl fmt::Display for Error {
                 write!(f, "there is no usable repository {url:?}: {message}")
             }
             Error::Ssh { target, message } => write!(f, "{target}: {message}"),
+            Error::PaneAssigned { pane } => {
+                write!(f, "pane {pane} is connected\ndisconnect it before it gets another target")
+            }
+            Error::Upgrade => f.write_str("this call is made by opening a WebSocket, version 13"),
+            Error::Origin(origin) => write!(
+                f,
+                "pages of {origin:?} may not open a WebSocket here\n\
+                 add the origin to [api] cors_origins, or let the proxy pass the Host header on"
+            ),
             Error::ShuttingDown => f.write_str("the server is stopping\ntry again in a moment"),
             Error::Internal(text) => f.write_str(text),
         }

@@ -18,7 +18,8 @@
 //! what they may do. [`inventory`]: the machines and scripts of the repository. [`enrollment`]:
 //! machines prove that they are the ones that are meant. [`health`]: whether they answer, and how
 //! fast. [`operations`]: scripts run on machines, and a run outlives its connection and LinkOps
-//! itself. [`tables`]: all of it as lists, with filters, orders and pages.
+//! itself. [`terminal`]: shells in panes, which outlive the browser that looks at them.
+//! [`tables`]: all of it as lists, with filters, orders and pages.
 //!
 //! *What brings them together.* [`api`] is the wire contract, with the table of calls. [`server`]
 //! opens, wires, starts and stops everything, and is the only module that sees the whole. [`cli`]
@@ -49,6 +50,7 @@ pub mod inventory;
 pub mod enrollment;
 pub mod health;
 pub mod operations;
+pub mod terminal;
 
 pub mod tables;
 

@@ -25,4 +25,5 @@ mod ssh;
 mod support;
 mod systemd;
 mod tables;
+mod terminal;
 mod tidy;

@@ -17,6 +17,11 @@ fn classify(error: &Error) -> (u16, &'static str, Value) {
         Error::TokenInvalid => (401, "TOKEN_INVALID", nothing()),
         Error::Locked { until } => (403, "ACCOUNT_LOCKED", json!({ "unlock_at": rfc3339(*until) })),
         Error::Forbidden { needs } => (403, "FORBIDDEN", json!({ "role": needs })),
+        Error::NotOwner { owner } => (403, "FORBIDDEN", json!({ "owner": owner })),
+        Error::TooManyWorkspaces { most } => {
+            (429, "TOO_MANY_WORKSPACES", json!({ "max_workspaces": most }))
+        }
+        Error::RecordingRuns { id } => (409, "RECORDING_RUNNING", json!({ "id": id })),
         Error::SignIn => (403, "FORBIDDEN", nothing()),
         Error::Signature => (401, "SIGNATURE_INVALID", nothing()),
         Error::UserExists { name } => (409, "USER_EXISTS", json!({ "username": name })),
@@ -64,6 +69,9 @@ fn classify(error: &Error) -> (u16, &'static str, Value) {
             (503, "GIT_UNREACHABLE", json!({ "repository_url": url }))
         }
         Error::Ssh { target, .. } => (503, "SSH_CONNECTION_FAILED", json!({ "target": target })),
+        Error::PaneAssigned { pane } => (409, "PANE_ASSIGNED", json!({ "pane": pane })),
+        Error::Upgrade => (426, "UPGRADE_REQUIRED", nothing()),
+        Error::Origin(origin) => (403, "FORBIDDEN", json!({ "origin": origin })),
         Error::ShuttingDown => (503, "SHUTTING_DOWN", nothing()),
         Error::Io { .. } | Error::Database { .. } | Error::Config(_) | Error::Internal(_) => {
             (500, "INTERNAL_ERROR", nothing())
@@ -82,6 +90,7 @@ fn not_found(noun: Noun) -> &'static str {
         Noun::Script => "SCRIPT_NOT_FOUND",
         Noun::Operation => "OPERATION_NOT_FOUND",
         Noun::Workspace => "WORKSPACE_NOT_FOUND",
+        Noun::Recording => "RECORDING_NOT_FOUND",
         Noun::User => "USER_NOT_FOUND",
         Noun::Token => "TOKEN_NOT_FOUND",
         Noun::Path => "NOT_FOUND",
@@ -115,6 +124,24 @@ fn unenrolled(targets: &[Unenrolled]) -> Vec<Value> {
         .collect()
 }
 
+/// Code and message of a cause, where there is no answer to put them into. What is our own fault
+/// is logged and not shown.
+pub(super) fn told(error: &Error) -> (&'static str, String) {
+    let (status, code, _) = classify(error);
+    if status < 500 {
+        return (code, error.to_string());
+    }
+    log::error!(code = code; "{}", error.chain());
+    (
+        code,
+        if status == 500 {
+            "something went wrong inside LinkOps".to_owned()
+        } else {
+            error.to_string()
+        },
+    )
+}
+
 /// Answers with a cause. What is our own fault is logged with its whole chain and not shown.
 pub(super) fn reply(error: &Error, request: &Request) -> Response {
     let (status, code, details) = classify(error);
@@ -145,6 +172,9 @@ pub(super) fn reply(error: &Error, request: &Request) -> Response {
         Error::TooManyOperations | Error::ShuttingDown => response.header("Retry-After", "5"),
         Error::TokenMissing | Error::TokenExpired | Error::TokenInvalid => {
             response.header("WWW-Authenticate", "Bearer")
+        }
+        Error::Upgrade => {
+            response.header("Upgrade", "websocket").header("Sec-WebSocket-Version", "13")
         }
         _ => response,
     }
@@ -277,6 +307,13 @@ mod tests {
             ),
             (Error::GitUnreachable { url: url3, message: message3 }, 503, "GIT_UNREACHABLE"),
             (Error::Ssh { target: text(), message: text() }, 503, "SSH_CONNECTION_FAILED"),
+            (Error::PaneAssigned { pane: "A" }, 409, "PANE_ASSIGNED"),
+            (Error::NotOwner { owner: text() }, 403, "FORBIDDEN"),
+            (Error::TooManyWorkspaces { most: 1 }, 429, "TOO_MANY_WORKSPACES"),
+            (Error::RecordingRuns { id: text() }, 409, "RECORDING_RUNNING"),
+            (not_found(Noun::Recording), 404, "RECORDING_NOT_FOUND"),
+            (Error::Upgrade, 426, "UPGRADE_REQUIRED"),
+            (Error::Origin(text()), 403, "FORBIDDEN"),
             (Error::ShuttingDown, 503, "SHUTTING_DOWN"),
             (Error::Internal(text()), 500, "INTERNAL_ERROR"),
         ] {

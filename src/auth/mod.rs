@@ -170,6 +170,14 @@ impl Auth {
         self.admit(claims.sub, TokenRef { id: claims.jti, expires_at, kind })
     }
 
+    /// The caller as of now, for what lasts longer than a request.
+    ///
+    /// # Errors
+    /// Those of [`Auth::authenticate`].
+    pub fn still(&self, caller: &Caller) -> Result<Caller> {
+        self.admit(caller.username.clone(), caller.token.clone())
+    }
+
     /// A ticket for the caller: good once, for 30 seconds, in place of the token.
     ///
     /// # Errors
@@ -195,8 +203,7 @@ impl Auth {
     /// Those of [`Auth::authenticate`]; [`Error::SignIn`] for an API token, which would outlive
     /// itself.
     pub fn refresh(&self, caller: &Caller) -> Result<Session> {
-        let Caller { username, role, token } =
-            self.admit(caller.username.clone(), caller.token.clone())?;
+        let Caller { username, role, token } = self.still(caller)?;
         match token.kind {
             Kind::Session { generation } => self.issue(User { username, role }, &generation),
             Kind::Api => Err(Error::SignIn),

@@ -170,7 +170,7 @@ Terminal "terminal" {
     /// How long a pane lives without a browser; with 0 it is closed at once.
     detach_timeout: Duration = seconds(1_800, 0..=604_800);
     /// Output that is kept of a pane for a browser that comes back.
-    scrollback: usize = bytes(262_144, 0..=1 << 28);
+    scrollback: usize = bytes(262_144, 0..=4 << 20);
     /// Whether terminals are recorded.
     recording: bool = flag(false);
     /// Whether recordings hold what was typed, too; that can be passwords.

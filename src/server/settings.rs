@@ -8,11 +8,12 @@ use crate::auth;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::health;
-use crate::http;
+use crate::http::{self, websocket};
 use crate::inventory::route::Keys;
 use crate::inventory::sync;
 use crate::operations;
 use crate::ssh::{self, HostKeyPolicy};
+use crate::terminal;
 
 /// R10.4: secrets.ini may name the key of machines that name none.
 pub(super) fn keys(config: &Config) -> Keys {
@@ -107,5 +108,33 @@ pub(super) fn health(config: &Config) -> health::Settings {
         timeout: config.health.check_timeout,
         concurrency: config.health.concurrency,
         history: config.health.history,
+    }
+}
+
+pub(super) fn recordings(config: &Config) -> terminal::RecordingSettings {
+    terminal::RecordingSettings {
+        on: config.terminal.recording,
+        input: config.terminal.record_input,
+        directory: config.terminal.recordings_directory.clone(),
+        max_age: config.terminal.recordings_max_age,
+        max_size: config.terminal.recordings_max_size,
+    }
+}
+
+pub(super) fn terminal(config: &Config) -> terminal::Settings {
+    terminal::Settings {
+        max_workspaces: config.terminal.max_workspaces,
+        max_panes: config.terminal.max_panes_per_workspace,
+        idle_timeout: config.terminal.websocket_timeout,
+        detach_timeout: config.terminal.detach_timeout,
+        scrollback: config.terminal.scrollback,
+        enrollment_required: config.security.enrollment_required,
+    }
+}
+
+pub(super) fn sockets(config: &Config) -> websocket::Settings {
+    websocket::Settings {
+        origins: config.api.cors_origins.clone(),
+        ping_interval: config.terminal.websocket_ping_interval,
     }
 }

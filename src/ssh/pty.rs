@@ -185,15 +185,13 @@ impl PoolShell {
             }
             self.asked = Some(Instant::now());
         }
-        match self.channel.setenv(QUESTION, "") {
-            Err(error) => match number(&error) {
+        if let Err(error) = self.channel.setenv(QUESTION, "") {
+            match number(&error) {
                 code::EAGAIN => return self.check_silence(),
-                code::CHANNEL_REQUEST_DENIED => {}
-                // Other things came for so long that libssh2 waits no more.
-                code::TIMEOUT => {}
+                // Denied, or other things came for so long that libssh2 waits no more.
+                code::CHANNEL_REQUEST_DENIED | code::TIMEOUT => {}
                 _ => return Err(Trouble::Ssh(error)),
-            },
-            Ok(()) => {}
+            }
         }
         self.asked = None;
         self.heard = Instant::now();

@@ -58,6 +58,9 @@ impl Size {
     /// The most columns, and the most rows.
     pub const MOST: u16 = 1000;
 
+    /// What a terminal has that nobody has given a size.
+    pub const USUAL: Size = Size { cols: 80, rows: 24 };
+
     /// A size, if both figures are in 1..=[`Size::MOST`].
     pub fn new(cols: u16, rows: u16) -> Option<Size> {
         let fits = |figure| (1..=Size::MOST).contains(&figure);

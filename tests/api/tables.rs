@@ -65,6 +65,7 @@ fn tables() {
     scripts_and_syncs(&linkops, &commit);
     activity(&linkops, &running);
     logins_and_audit(&linkops);
+    terminals(&linkops);
     pages(&linkops);
     refusals::unknown_names(&linkops);
     refusals::bad_filters(&linkops);
@@ -234,9 +235,7 @@ fn activity(linkops: &LinkOps, running: &str) {
 fn logins_and_audit(linkops: &LinkOps) {
     let wrong = json!({ "username": "admin", "password": "not this one" });
     failure(&linkops.post("/api/auth/login", &wrong), 401, "INVALID_CREDENTIALS");
-    let query = |table: &str, col: &str, val: &str| {
-        json!({ "table": table, "filters": [{ "col": col, "op": "eq", "val": val }] })
-    };
+    let query = |table: &str, col: &str, val: &str| json!({ "table": table, "filters": [{ "col": col, "op": "eq", "val": val }] });
     let logins = rows(linkops, &query("tbl_audit", "action", "auth.login"));
     let (good, bad): (Vec<Value>, Vec<Value>) =
         logins.into_iter().partition(|row| row["result"] == "ok");
@@ -252,6 +251,32 @@ fn logins_and_audit(linkops: &LinkOps) {
         assert_eq!((&row["actor"], &row["address"]), (&json!("admin"), &json!("127.0.0.1")));
         assert!(!row["requestId"].as_str().expect("the request's id").is_empty(), "{row}");
     }
+}
+
+/// A workspace with one pane that nobody has connected yet.
+fn terminals(linkops: &LinkOps) {
+    let workspaces = "/api/terminal/workspaces";
+    let made = linkops.post(workspaces, &json!({ "layout": "grid2x1" })).expect(201);
+    let id = &made["workspace_id"];
+    let path = format!("{workspaces}/{}/panes", id.as_str().expect("an id"));
+    let panes = json!({ "panes": [{ "pane": "B", "target": "vps-02" }] });
+    super::call(linkops, linkops.token(), "PUT", &path, Some(&panes)).expect(200);
+    let sessions = rows(linkops, &json!({ "table": "tbl_terminal_sessions" }));
+    let [session] = &sessions[..] else { panic!("{sessions:?}") };
+    let created = &session["createdAt"];
+    assert!(created.is_i64());
+    let wanted = json!({
+        "workspaceId": id, "layout": "grid2x1", "maxPanes": 2, "createdAt": created,
+        "createdBy": "admin", "target": ["vps-02"], "connected": false, "connectedAt": null,
+        "disconnectedAt": null,
+    });
+    assert_eq!(*session, wanted);
+    let wanted = json!({
+        "workspaceId": id, "pane": "B", "target": "vps-02", "status": "assigned",
+        "connected": false, "error": null, "cols": null, "rows": null, "connectedAt": null,
+        "disconnectedAt": null,
+    });
+    assert_eq!(rows(linkops, &json!({ "table": "tbl_terminal_panes" })), [wanted]);
 }
 
 /// R8.4, R8.5, P26 at the API: several columns, and all pages.

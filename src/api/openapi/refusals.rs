@@ -222,6 +222,14 @@ pub(super) fn headers() -> Value {
             "description": "The methods that there are.",
             "schema": { "type": "string", "minLength": 3 },
         },
+        "Upgrade": {
+            "description": "What the connection has to become.",
+            "schema": { "type": "string", "const": "websocket" },
+        },
+        "Sec-WebSocket-Version": {
+            "description": "The version of WebSocket that there is.",
+            "schema": { "type": "string", "const": "13" },
+        },
         "Location": {
             "description": "The path of what was made.",
             "schema": { "type": "string", "minLength": 1 },
