@@ -19,7 +19,7 @@
 //! machines prove that they are the ones that are meant. [`health`]: whether they answer, and how
 //! fast. [`operations`]: scripts run on machines, and a run outlives its connection and LinkOps
 //! itself. [`terminal`]: shells in panes, which outlive the browser that looks at them.
-//! [`tables`]: all of it as lists, with filters, orders and pages.
+//! itself. [`tables`]: all of it as lists, with filters, orders and pages.
 //!
 //! *What brings them together.* [`api`] is the wire contract, with the table of calls. [`server`]
 //! opens, wires, starts and stops everything, and is the only module that sees the whole. [`cli`]

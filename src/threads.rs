@@ -129,6 +129,12 @@ impl Latch {
     }
 }
 
+impl AsFd for Latch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.watch.as_fd()
+    }
+}
+
 /// Wakes one thread again and again, also while it waits for sockets.
 ///
 /// Its descriptor is readable from [`Bell::ring`] until [`Bell::take`]. Rings that nobody has taken
@@ -169,6 +175,19 @@ impl Bell {
             if stop.is_set() || left.is_zero() {
                 return false;
             }
+            let _ = poll_readable(&[self.as_fd()], left);
+        }
+        true
+    }
+
+    /// The same for who also stops at a latch, at most for `time`.
+    pub fn wait_beside(&self, stop: &Latch, time: Duration) -> bool {
+        let deadline = Instant::now() + time;
+        while !self.take() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if stop.is_set() || left.is_zero() {
+                return false;
+            }
             let _ = poll_readable(&[self.as_fd(), stop.as_fd()], left);
         }
         true
@@ -178,12 +197,6 @@ impl Bell {
 impl AsFd for Bell {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.counter.as_fd()
-    }
-}
-
-impl AsFd for Latch {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.watch.as_fd()
     }
 }
 
@@ -224,6 +237,17 @@ mod tests {
         let handle = handle.join_until(Instant::now()).unwrap_err();
         latch.set();
         handle.join_until(Instant::now() + Duration::from_secs(60)).unwrap();
+    }
+
+    #[test]
+    fn a_bell_rings_once_for_many_rings_and_the_latch_ends_the_wait() {
+        let (bell, stop) = (Bell::new().unwrap(), Latch::new().unwrap());
+        assert!(!bell.wait_beside(&stop, Duration::ZERO));
+        (0..3).for_each(|_| bell.ring());
+        assert!(bell.wait_beside(&stop, Duration::from_secs(60)));
+        assert!(!bell.wait_beside(&stop, Duration::ZERO));
+        stop.set();
+        assert!(!bell.wait_beside(&stop, Duration::from_secs(60)));
     }
 
     #[test]

@@ -17,15 +17,15 @@ fn classify(error: &Error) -> (u16, &'static str, Value) {
         Error::TokenInvalid => (401, "TOKEN_INVALID", nothing()),
         Error::Locked { until } => (403, "ACCOUNT_LOCKED", json!({ "unlock_at": rfc3339(*until) })),
         Error::Forbidden { needs } => (403, "FORBIDDEN", json!({ "role": needs })),
+        Error::SignIn => (403, "FORBIDDEN", nothing()),
+        Error::Signature => (401, "SIGNATURE_INVALID", nothing()),
+        Error::UserExists { name } => (409, "USER_EXISTS", json!({ "username": name })),
+        Error::LastAdmin { name } => (409, "LAST_ADMIN", json!({ "username": name })),
         Error::NotOwner { owner } => (403, "FORBIDDEN", json!({ "owner": owner })),
         Error::TooManyWorkspaces { most } => {
             (429, "TOO_MANY_WORKSPACES", json!({ "max_workspaces": most }))
         }
         Error::RecordingRuns { id } => (409, "RECORDING_RUNNING", json!({ "id": id })),
-        Error::SignIn => (403, "FORBIDDEN", nothing()),
-        Error::Signature => (401, "SIGNATURE_INVALID", nothing()),
-        Error::UserExists { name } => (409, "USER_EXISTS", json!({ "username": name })),
-        Error::LastAdmin { name } => (409, "LAST_ADMIN", json!({ "username": name })),
         Error::NotEnrolled(targets) => {
             (403, "ENROLLMENT_REQUIRED", json!({ "targets": unenrolled(targets) }))
         }
@@ -90,9 +90,9 @@ fn not_found(noun: Noun) -> &'static str {
         Noun::Script => "SCRIPT_NOT_FOUND",
         Noun::Operation => "OPERATION_NOT_FOUND",
         Noun::Workspace => "WORKSPACE_NOT_FOUND",
-        Noun::Recording => "RECORDING_NOT_FOUND",
         Noun::User => "USER_NOT_FOUND",
         Noun::Token => "TOKEN_NOT_FOUND",
+        Noun::Recording => "RECORDING_NOT_FOUND",
         Noun::Path => "NOT_FOUND",
     }
 }

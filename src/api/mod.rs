@@ -129,6 +129,7 @@ static ROUTES: &[Route] = &[
     row(Post, "/api/operations/{id}/stop", May(Stop), "stopOperation", |api, call| operations::stop(&api.operations, call.request, &call.actor, call.path("id")?)).audited("operation.stop"),
     row(Post, "/api/operations/{id}/retry", May(Run), "retryOperation", |api, call| runs::retry(&api.operations, call.request, &call.actor, call.path("id")?)).audited("operation.retry"),
     row(Get, "/api/operations/{id}/groups", May(ReadOperations), "groupOperation", |api, call| groups::show(&api.operations, call.request, call.path("id")?)),
+    row(Post, "/api/tables/query", May(ReadTables), "queryTable", |api, call| tables::query(&api.store, call.request, call.caller()?)),
     row(Post, "/api/terminal/workspaces", May(OpenTerminal), "createWorkspace", |api, call| terminal::create(&api.terminals, call)).audited("workspace.create"),
     row(Get, "/api/terminal/workspaces", May(ReadTerminals), "listWorkspaces", |api, _| terminal::list(&api.terminals)),
     row(Get, "/api/terminal/workspaces/{id}", May(ReadTerminals), "getWorkspace", |api, call| terminal::one(&api.terminals, call.path("id")?)),
@@ -139,7 +140,6 @@ static ROUTES: &[Route] = &[
     row(Get, "/api/recordings", May(ReadTerminals), "listRecordings", |api, _| recordings::list(&api.recordings)),
     row(Get, "/api/recordings/{id}", May(ReadTerminals), "getRecording", |api, call| recordings::one(&api.recordings, call)).audited("recording.read"),
     row(Delete, "/api/recordings/{id}", May(DeleteRecording), "deleteRecording", |api, call| recordings::delete(&api.recordings, call)).audited("recording.delete"),
-    row(Post, "/api/tables/query", May(ReadTables), "queryTable", |api, call| tables::query(&api.store, call.request, call.caller()?)),
     row(Get, "/api/git/status", May(ReadSync), "getSyncStatus", |api, _| git::status(&api.sync)),
     row(Post, "/api/git/sync", May(Act::Sync), "sync", |api, call| git::sync(&api.sync, call.request, &call.actor)).audited("sync.run"),
     row(Post, "/api/git/webhook", Open, "receivePush", |api, call| git::webhook(&api.sync, &api.limits, call)).audited("sync.webhook"),
@@ -217,7 +217,8 @@ impl Api {
     /// Scrapers of figures often have no token; whether they need one is configured.
     fn figures(&self, request: &Request) -> Result<Response> {
         if self.metrics_auth {
-            self.auth.authenticate(bearer(request))?.require(ReadServer)?;
+            let found = self.auth.authenticate(bearer(request));
+            self.counted(found, request)?.require(ReadServer)?;
         }
         metrics::show(&self.metrics, &self.sources)
     }

@@ -36,9 +36,9 @@ const FRAGMENTS: &[(&str, &str)] = &[
     ("links", include_str!("openapi/links.json")),
     ("scripts", include_str!("openapi/scripts.json")),
     ("operations", include_str!("openapi/operations.json")),
+    ("tables", include_str!("openapi/tables.json")),
     ("terminal", include_str!("openapi/terminal.json")),
     ("recordings", include_str!("openapi/recordings.json")),
-    ("tables", include_str!("openapi/tables.json")),
     ("git", include_str!("openapi/git.json")),
 ];
 

@@ -22,9 +22,6 @@ const TURN: usize = 32;
 /// Answers to wrong messages that wait for the browser; with more, nothing is read from it.
 const MOST_ANSWERS: usize = 16;
 
-/// How often it is asked whether the user may still be here.
-const RECHECK: Duration = Duration::from_secs(30);
-
 /// How long a browser gets to take what is left when its workspace ends.
 const LEAVING: Duration = Duration::from_secs(2);
 
@@ -67,6 +64,7 @@ pub(super) fn open(
         answers: VecDeque::new(),
         auth: Arc::clone(auth),
         caller: caller.clone(),
+        interval: settings.ping_interval,
         checked: Instant::now(),
         leaving: None,
     };
@@ -79,7 +77,8 @@ struct Visit {
     answers: VecDeque<String>,
     auth: Arc<Auth>,
     caller: Caller,
-    /// When it was last asked whether the user may be here.
+    /// How often it is asked whether the user may still be here, and when it was last.
+    interval: Duration,
     checked: Instant,
     /// Until when a browser that is sent away may take what is left.
     leaving: Option<Instant>,
@@ -111,13 +110,14 @@ impl Visit {
         if read == Read::More || (more && !socket.is_sending()) {
             return Ok(());
         }
-        let until = self.leaving.unwrap_or(self.checked + RECHECK).min(self.checked + RECHECK);
+        let recheck = self.checked + self.interval;
+        let until = self.leaving.unwrap_or(recheck).min(recheck);
         socket.wait(read == Read::All, self.attachment.bell(), until)
     }
 
     /// A user who was removed, signed out or has another role is not served any longer.
     fn recheck(&mut self) -> Result<(), End> {
-        if self.checked.elapsed() < RECHECK {
+        if self.checked.elapsed() < self.interval {
             return Ok(());
         }
         self.checked = Instant::now();
@@ -182,7 +182,7 @@ impl Visit {
                 return Ok(Sent::More);
             }
             let next = self.answers.pop_front();
-            let Some(text) = next.or_else(|| self.attachment.next().map(|told| message(&told)))
+            let Some(text) = next.or_else(|| self.attachment.take().map(|told| message(&told)))
             else {
                 socket.flush()?;
                 return Ok(if socket.is_sending() { Sent::More } else { Sent::All });

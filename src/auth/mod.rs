@@ -203,7 +203,8 @@ impl Auth {
     /// Those of [`Auth::authenticate`]; [`Error::SignIn`] for an API token, which would outlive
     /// itself.
     pub fn refresh(&self, caller: &Caller) -> Result<Session> {
-        let Caller { username, role, token } = self.still(caller)?;
+        let Caller { username, role, token } =
+            self.admit(caller.username.clone(), caller.token.clone())?;
         match token.kind {
             Kind::Session { generation } => self.issue(User { username, role }, &generation),
             Kind::Api => Err(Error::SignIn),

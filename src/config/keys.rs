@@ -122,6 +122,9 @@ Ssh "ssh" {
     pool_size: usize = number(128, 0..=10_000);
     /// How long an unused connection is kept.
     pool_idle: Duration = seconds(300, 0..=86_400);
+    /// How often a machine that says nothing is asked whether it is there; after three times this
+    /// its connection is given up.
+    keepalive_interval: Duration = seconds(30, 2..=3_600);
 }}
 
 section! {

@@ -276,7 +276,7 @@ impl Work {
     }
 }
 
-/// What the audit log is told of a check.
+/// What the audit log is told of a check that somebody asked for.
 fn entry<'a>(id: &'a str, checked: &Checked) -> Entry<'a> {
     let entry = if checked.reached {
         Entry::done("link.verify", id)

@@ -115,11 +115,11 @@ impl Features {
             terminals: self.terminals,
             recordings: self.recordings,
             sockets: settings::sockets(config),
+            limits: Limits::new(settings::rates(config)),
+            refusals: Refusals::default(),
             metrics: Metrics::new(ground.clock.now()),
             sources,
             metrics_auth: config.api.metrics_auth,
-            limits: Limits::new(settings::rates(config)),
-            refusals: Refusals::default(),
             document: Document::new()?,
         })
     }

@@ -1,7 +1,6 @@
 //! What each part is told of the configuration.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use crate::api::{self, Rates};
 use crate::auth;
@@ -67,7 +66,7 @@ pub(super) fn ssh(config: &Config) -> ssh::Settings {
         retry_delay: config.ssh.retry_delay,
         max_idle: config.ssh.pool_size,
         idle_time: config.ssh.pool_idle,
-        keepalive: Duration::from_secs(30),
+        keepalive: config.ssh.keepalive_interval,
     }
 }
 

@@ -48,7 +48,8 @@ pub struct Settings {
     pub max_idle: usize,
     /// How long a session is kept warm without use.
     pub idle_time: Duration,
-    /// How often idle sessions are looked after.
+    /// How often idle sessions are looked after, and silent ones are asked whether they live: one
+    /// that says nothing for three times this is given up. Less than 2 s counts as that.
     pub keepalive: Duration,
 }
 

@@ -27,6 +27,10 @@ use crate::threads::{Bell, Latch};
 /// unnoticed under a silent command: `Settings::keepalive` + 20 s.
 const USER_TIMEOUT: u32 = 20_000;
 
+/// The least that libssh2 takes for the time between keepalives, in seconds. It is always told this;
+/// when one is due is ours to say.
+const LEAST_KEEPALIVE: u32 = 2;
+
 /// Bytes of the kernel's buffer for sending. Linux calls a socket writable when a third of it is
 /// free, so a packet (at most 33 KiB) always fits whole.
 const SEND_BUFFER: usize = 128 * 1024;
@@ -135,11 +139,12 @@ impl Session {
         keepalive: Duration,
     ) -> Result<Session, ssh2::Error> {
         let socket = Arc::new(socket);
+        let keepalive = keepalive.max(Duration::from_secs(LEAST_KEEPALIVE.into()));
         let mut ssh = ssh2::Session::new()?;
         ssh.set_tcp_stream(Arc::clone(&socket));
         ssh.set_blocking(false);
-        // No answer is wanted, as nobody reads it while the session is idle. Whole seconds.
-        ssh.set_keepalive(false, u32::try_from(keepalive.as_secs().max(1)).unwrap_or(u32::MAX));
+        // No answer is wanted, as nobody reads it while the session is idle.
+        ssh.set_keepalive(false, LEAST_KEEPALIVE);
         let next_keepalive = Instant::now() + keepalive;
         Ok(Session { ready: None, ssh, socket, tcp, keepalive, next_keepalive })
     }
@@ -192,19 +197,32 @@ impl Session {
     }
 
     /// Waits for something to read, or for room to send when `out` or libssh2 wants that. Keeps
-    /// the connection alive meanwhile.
+    /// the connection alive meanwhile, and ends it when the other side does not answer any more:
+    /// the next operation fails then. Neither a hanging server nor one that is lost behind a jump
+    /// host is noticed by the kernel.
     pub(super) fn wait(&mut self, out: bool, stop: Option<&Latch>, deadline: Instant) -> Woken {
         let mut events = PollFlags::IN;
         if out || self.is_sending() {
             events |= PollFlags::OUT;
         }
+        let mut silent = 0; // rounds
         loop {
             self.acknowledge();
             let woken = wait(&*self.socket, events, stop, deadline.min(self.next_keepalive));
             if woken != Woken::TimedOut || Instant::now() >= deadline {
                 return woken;
             }
-            self.keep_alive();
+            match silent {
+                0 => {
+                    self.keep_alive();
+                    silent = 1;
+                }
+                1 => silent += u32::from(self.ask()),
+                _ => {
+                    self.shut();
+                    return Woken::Ready;
+                }
+            }
         }
     }
 
@@ -233,15 +251,30 @@ impl Session {
         }
     }
 
+    /// A keepalive that must be answered. libssh2 keeps the answer for ever, so this is only for
+    /// who has been silent. Whether it is on its way.
+    fn ask(&mut self) -> bool {
+        self.ssh.set_keepalive(true, LEAST_KEEPALIVE);
+        let asked = self.send_keepalive();
+        self.ssh.set_keepalive(false, LEAST_KEEPALIVE);
+        asked
+    }
+
     /// Sends a keepalive if one is due. A failure shows at the next operation.
     pub(super) fn keep_alive(&mut self) {
-        let now = Instant::now();
-        if now >= self.next_keepalive {
-            self.next_keepalive = now + self.keepalive;
-            if self.writable() && !self.is_sending() {
-                let _ = self.ssh.keepalive_send();
-            }
+        if Instant::now() >= self.next_keepalive {
+            self.send_keepalive();
         }
+    }
+
+    /// False when libssh2 has another idea of when one is due. What cannot be sent now, since the
+    /// other side takes nothing, is on its way.
+    fn send_keepalive(&mut self) -> bool {
+        self.next_keepalive = Instant::now() + self.keepalive;
+        if !self.writable() || self.is_sending() {
+            return true;
+        }
+        !matches!(self.ssh.keepalive_send(), Ok(next) if next != LEAST_KEEPALIVE)
     }
 
     /// When the next keepalive is due.

@@ -97,7 +97,7 @@ impl Attachment {
     }
 
     /// What is told next. Panes take turns.
-    pub fn next(&mut self) -> Option<Told> {
+    pub fn take(&mut self) -> Option<Told> {
         if self.next.is_some() {
             return self.next.take();
         }

@@ -271,6 +271,7 @@ impl Terminals {
             pane,
             target: target.to_owned(),
             actor: actor.clone(),
+            asked: Instant::now(),
         };
         let name = format!("pane-{workspace}-{pane}");
         let start = |cancel| spawn(name, move || session.run(cancel));

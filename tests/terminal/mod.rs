@@ -10,6 +10,7 @@ use crate::support::{deadline, wait_until};
 mod detach;
 mod ends;
 mod flood;
+mod opening;
 mod programs;
 mod properties;
 mod recordings;

@@ -228,7 +228,7 @@ pub(super) fn headers() -> Value {
         },
         "Sec-WebSocket-Version": {
             "description": "The version of WebSocket that there is.",
-            "schema": { "type": "string", "const": "13" },
+            "schema": { "type": "integer", "const": 13 },
         },
         "Location": {
             "description": "The path of what was made.",

@@ -37,6 +37,8 @@ pub(in super::super) struct Session {
     pub(in super::super) pane: PaneName,
     pub(in super::super) target: String,
     pub(in super::super) actor: Actor,
+    /// When that was.
+    pub(in super::super) asked: Instant,
 }
 
 impl Session {
@@ -112,7 +114,6 @@ struct Relay<'a> {
     typed: Characters,
     /// Input or output was seen.
     active: Instant,
-    begun: Instant,
     /// The screen has another size until then.
     other_size: Option<Instant>,
 }
@@ -133,7 +134,6 @@ impl<'a> Relay<'a> {
             recorder,
             typed: Characters::default(),
             active: now,
-            begun: now,
             other_size: None,
         }
     }
@@ -237,8 +237,8 @@ impl<'a> Relay<'a> {
             return Instant::now() + FAR;
         }
         match audience.empty_since() {
-            Some(since) if since > self.begun => since + time,
-            _ => self.begun + time.max(FIRST_BROWSER),
+            Some(since) if since > self.session.asked => since + time,
+            _ => self.session.asked + time.max(FIRST_BROWSER),
         }
     }
 

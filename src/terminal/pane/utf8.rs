@@ -18,8 +18,7 @@ impl Characters {
             rest = &joined;
         }
         let mut text = String::with_capacity(rest.len());
-        loop {
-            let Err(error) = std::str::from_utf8(rest) else { break };
+        while let Err(error) = std::str::from_utf8(rest) {
             let (whole, behind) = rest.split_at(error.valid_up_to());
             text += &String::from_utf8_lossy(whole);
             match error.error_len() {

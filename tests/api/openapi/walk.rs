@@ -19,8 +19,8 @@ const LIMIT: usize = 2_048;
 
 /// Operations whose success takes more than one request, each with the test that shows it.
 const ELSEWHERE: &[(&str, &str)] = &[
-    ("openTerminal", "a WebSocket: tests/terminal/typing.rs"),
     ("receivePush", "a signature is made from the body: tests/api/webhook.rs"),
+    ("openTerminal", "tests/terminal/typing.rs"),
 ];
 
 /// A request, to be changed before it is sent.
@@ -177,12 +177,6 @@ impl World {
                 let failed = self.linkops.run_to_end(&["fail"], &self.fleet.ids(), Value::Null);
                 ask = ask.with("path", "id", failed["id"].as_str().unwrap());
             }
-            "getWorkspace" | "deleteWorkspace" | "assignPanes" | "connectWorkspace" => {
-                ask = ask.with("path", "id", &self.workspace());
-            }
-            "getRecording" | "deleteRecording" => {
-                ask = ask.with("path", "id", &self.recording());
-            }
             "createUser" => self.bob(&["DELETE"]),
             "changeUser" | "deleteUser" => self.bob(&["DELETE", "POST"]),
             "deleteToken" => {
@@ -192,9 +186,27 @@ impl World {
                     super::super::call(&self.linkops, token, "POST", "/api/tokens", Some(&new));
                 ask = ask.with("path", "id", made.expect(201)["id"].as_str().unwrap());
             }
+            "getWorkspace" | "deleteWorkspace" | "assignPanes" | "connectWorkspace" => {
+                ask = ask.with("path", "id", &self.workspace());
+            }
+            "getRecording" | "deleteRecording" => {
+                ask = ask.with("path", "id", &self.recording());
+            }
             _ => {}
         }
         ask
+    }
+
+    /// Has the user of the examples removed, or removed and made.
+    fn bob(&self, steps: &[&str]) {
+        for method in steps {
+            let new = json!({ "username": "bob", "role": "viewer", "password": PASSWORD });
+            let (path, body) = match *method {
+                "DELETE" => ("/api/users/bob", None),
+                _ => ("/api/users", Some(&new)),
+            };
+            super::super::call(&self.linkops, self.linkops.token(), method, path, body);
+        }
     }
 
     /// A workspace of the operator, with a pane that can be connected.
@@ -223,18 +235,6 @@ impl World {
             "INSERT INTO recordings VALUES (?1, 'WS-1', 'A', 'vps-01', 'ann', 1, 2, 14, NULL)";
         db.execute(sql, [&id]).unwrap();
         id
-    }
-
-    /// Has the user of the examples removed, or removed and made.
-    fn bob(&self, steps: &[&str]) {
-        for method in steps {
-            let new = json!({ "username": "bob", "role": "viewer", "password": PASSWORD });
-            let (path, body) = match *method {
-                "DELETE" => ("/api/users/bob", None),
-                _ => ("/api/users", Some(&new)),
-            };
-            super::super::call(&self.linkops, self.linkops.token(), method, path, body);
-        }
     }
 
     /// Somebody who may do it, and nothing more.

@@ -66,15 +66,12 @@ pub(super) fn bad_fields(linkops: &LinkOps) {
     for (query, field) in [
         (json!({}), "table"),
         (json!({ "table": "tbl_links", "filter": [] }), "filter"),
-        (
-            json!({ "table": "tbl_links", "filters": [{ "col": "id", "op": "eq" }] }),
-            "filters[0].val",
-        ),
+        (json!({ "table": "tbl_links", "filters": [{ "col": "id", "op": "eq" }] }), "filters[0].val"),
         (
             json!({ "table": "tbl_links", "filters": [{ "col": "id", "op": "eq", "value": 1, "val": 1 }] }),
             "filters[0].value",
         ),
-        (json!({ "table": "tbl_links", "sort": [{ "col": "id", "dir": "up" }] }), "sort[0].dir"),
+        (json!({ "table": "tbl_links", "sort": [{ "col": "id", "dir": "up" }] }), "sort.dir"),
         (
             json!({ "table": "tbl_links", "sort": [{ "col": "id" }, { "col": "id", "dir": "desc" }] }),
             "sort",
