@@ -1,14 +1,16 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test check audit bench install clean
+.PHONY: help demo run build test check audit bench install uninstall deb dist clean
 
 CARGO_TARGET_DIR ?= target
 LINKOPSD := $(CARGO_TARGET_DIR)/release/linkopsd
 PREFIX ?= /usr/local
 CONFIG ?= /etc/linkops/config.ini
+# Released binaries carry a current OpenSSL, so that they run everywhere; FEATURES= takes the system's.
+FEATURES ?= vendored-openssl
 
 help: ## list the targets
-	@awk -F ': .*##|:.*##' '/^[a-z]+:.*##/ { printf "make %-8s%s\n", $$1, $$2 }' Makefile
+	@awk -F ': .*##|:.*##' '/^[a-z]+:.*##/ { printf "make %-10s%s\n", $$1, $$2 }' Makefile
 
 demo: ## three SSH machines and linkopsd on this one, until Ctrl-C (with DEMO_ONCE=1: until they ran)
 	@.ci/needs build demo
@@ -41,10 +43,21 @@ bench: ## the figures, measured on this machine
 	@.ci/needs build test
 	cargo bench --locked --bench bench
 
-install: ## the built program alone, to DESTDIR and PREFIX=/usr/local
+install: ## the built program, unit, user, directories and a first configuration; DESTDIR, PREFIX=/usr/local
 	@test -x $(LINKOPSD) || { echo "there is no $(LINKOPSD): run make build first"; exit 1; }
-	install -D -m 755 $(LINKOPSD) $(DESTDIR)$(PREFIX)/bin/linkopsd
-	@echo "Installed the program alone: user, directories, configuration and unit are yours to make."
+	@DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) BINARY=$(LINKOPSD) deploy/install.sh
+
+uninstall: ## take away what install put there; with PURGE=1 also configuration, database, keys, logs, user
+	@DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) PURGE=$(PURGE) deploy/install.sh uninstall
+
+deb: build ## a Debian package in target/debian, judged by lintian
+	@.ci/needs package
+	@.ci/deb $(LINKOPSD)
+
+dist: ## an archive in target/dist with checksums and a list of its parts; FEATURES=vendored-openssl
+	@.ci/needs build package
+	cargo build --release --locked --features "$(FEATURES)"
+	@.ci/dist $(LINKOPSD) "$(FEATURES)"
 
 clean: ## remove everything that was built
 	cargo clean
