@@ -1,6 +1,6 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test check audit bench install uninstall deb dist clean
+.PHONY: help demo run build test check audit bench postman schemathesis install uninstall deb dist clean
 
 CARGO_TARGET_DIR ?= target
 LINKOPSD := $(CARGO_TARGET_DIR)/release/linkopsd
@@ -10,7 +10,7 @@ CONFIG ?= /etc/linkops/config.ini
 FEATURES ?= vendored-openssl
 
 help: ## list the targets
-	@awk -F ': .*##|:.*##' '/^[a-z]+:.*##/ { printf "make %-10s%s\n", $$1, $$2 }' Makefile
+	@awk -F ': .*##|:.*##' '/^[a-z]+:.*##/ { printf "make %-13s%s\n", $$1, $$2 }' Makefile
 
 demo: ## three SSH machines and linkopsd on this one, until Ctrl-C (with DEMO_ONCE=1: until they ran)
 	@.ci/needs build demo
@@ -42,6 +42,14 @@ audit: ## the dependency tree; licences, bans, sources and advisories by cargo-d
 bench: ## the figures, measured on this machine
 	@.ci/needs build test
 	cargo bench --locked --bench bench
+
+postman: ## docs/linkops.postman_collection.json, anew from the OpenAPI document
+	LINKOPS_REWRITE=1 cargo test --locked --test suite the_postman_collection
+
+schemathesis: ## requests made from the OpenAPI document against a running server, without a server error
+	@.ci/needs build test
+	cargo build --release --locked
+	@.ci/schemathesis $(LINKOPSD)
 
 install: ## the built program, unit, user, directories and a first configuration; DESTDIR, PREFIX=/usr/local
 	@test -x $(LINKOPSD) || { echo "there is no $(LINKOPSD): run make build first"; exit 1; }

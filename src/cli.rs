@@ -128,7 +128,7 @@ fn run(command: &Command, config: &Path) -> Result<()> {
     match command {
         Command::Version => say(&format!("linkopsd {}\n", env!("CARGO_PKG_VERSION"))),
         Command::Help => say(HELP),
-        Command::Serve => server::run(Config::load(config)?),
+        Command::Serve => serve(config),
         Command::Check => check(config),
         Command::Sync => sync(Config::load(config)?),
         Command::Backup { file } => {
@@ -157,6 +157,11 @@ fn run(command: &Command, config: &Path) -> Result<()> {
             say(&lines)
         }
     }
+}
+
+/// R10.5: what is wrong stands in the log, too, where that can be written.
+fn serve(path: &Path) -> Result<()> {
+    server::run(Config::load(path).inspect_err(|error| server::refuse(path, error))?)
 }
 
 fn audit(config: &Path, expected: Option<&Head>) -> Result<()> {

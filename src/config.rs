@@ -7,9 +7,11 @@ use crate::error::{Error, Result};
 
 pub use keys::{Api, Audit, Database, Git, Health, Logging, Operations, Security, Ssh, Terminal};
 use reader::Reader;
+pub use secrets::Secrets;
 
 mod keys;
 mod reader;
+mod secrets;
 
 /// The file read when no `--config` is given.
 pub const DEFAULT_PATH: &str = "/etc/linkops/config.ini";
@@ -28,6 +30,7 @@ pub struct Config {
     pub health: Health,
     pub audit: Audit,
     pub logging: Logging,
+    pub secrets: Secrets,
 }
 
 /// A key as users see it.
@@ -76,31 +79,40 @@ impl std::fmt::Debug for Secret {
 }
 
 impl Config {
-    /// Reads `path` and the process's environment.
+    /// Reads `path`, secrets.ini beside it and the process's environment.
     ///
     /// # Errors
     /// [`Error::Config`] with every problem found.
     pub fn load(path: &Path) -> Result<Config> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            let hint = "name another file with --config FILE";
-            Error::Config(vec![format!("cannot read {path:?}: {error}\n{hint}")])
-        })?;
+        let text = read(path)?;
         let base = path.parent().unwrap_or(Path::new("."));
-        Config::parse(&text, base, std::env::vars())
+        let secrets = Secrets::load(base)?;
+        Config::parse(&text, base, secrets, std::env::vars())
     }
 
-    /// Reads the text of a file. Relative paths are taken from `base`; `environment` overrides
-    /// the file with `LINKOPS_<SECTION>_<KEY>`.
+    /// Where records go, when everything else may be wrong: what is wrong belongs in the log.
+    pub fn logging(path: &Path) -> Option<Logging> {
+        let base = path.parent().unwrap_or(Path::new("."));
+        let mut reader = Reader::new(&read(path).ok()?, base, std::env::vars()).ok()?;
+        let logging = Logging::read(&mut reader);
+        let problem = reader.finish().1.iter().any(|one| one.starts_with("[logging]"));
+        (!problem).then_some(logging)
+    }
+
+    /// Reads the text of a file. Relative paths are taken from `base`; `secrets` stand beside
+    /// the file's own values, and `environment` overrides both with `LINKOPS_<SECTION>_<KEY>`.
     ///
     /// # Errors
     /// [`Error::Config`] with every problem found.
     pub fn parse(
         text: &str,
         base: &Path,
+        secrets: Secrets,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Config> {
         let mut reader = Reader::new(text, base, environment)?;
-        let config = Config::read(&mut reader);
+        reader.take_secrets(&secrets);
+        let config = Config { secrets, ..Config::read(&mut reader) };
         cross_check(&mut reader, &config);
         let (_, problems) = reader.finish();
         if problems.is_empty() { Ok(config) } else { Err(Error::Config(problems)) }
@@ -118,8 +130,16 @@ impl Config {
             health: Health::read(reader),
             audit: Audit::read(reader),
             logging: Logging::read(reader),
+            secrets: Secrets::default(),
         }
     }
+}
+
+fn read(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|error| {
+        let hint = "name another file with --config FILE";
+        Error::Config(vec![format!("cannot read {path:?}: {error}\n{hint}")])
+    })
 }
 
 /// What one key alone cannot show.

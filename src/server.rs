@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::api::{self, Api};
+use crate::api::{self, Api, Document};
 use crate::audit;
 use crate::auth::{self, Auth};
 use crate::clock::Clock;
@@ -19,6 +19,7 @@ use crate::enrollment::Enrollment;
 use crate::error::{Error, Result};
 use crate::http::{self, Listener};
 use crate::inventory::catalogue::Catalogue;
+use crate::inventory::route::Keys;
 use crate::inventory::sync::{self, Sync};
 use crate::logging;
 use crate::operations::{self, Operations};
@@ -67,8 +68,16 @@ pub fn run(config: Config) -> Result<()> {
     Ok(())
 }
 
+/// Writes down why there is no start, where the configuration says so far as it can be read.
+pub fn refuse(path: &Path, error: &Error) {
+    if Config::logging(path).is_some_and(|settings| logging::start(&settings).is_ok()) {
+        log::error!("not started: {}", error.chain());
+    }
+}
+
 impl Server {
     fn start(config: Config, systemd: &Arc<Systemd>) -> Result<Server> {
+        check_default_key(&config)?;
         let clock = Clock::System;
         let store = Arc::new(Store::open(&config.database)?);
         let auth = Arc::new(Auth::new(Arc::clone(&store), clock.clone(), &auth_settings(&config)));
@@ -97,7 +106,7 @@ impl Server {
             Arc::clone(&store),
             dial,
             clock,
-            config.ssh.keys_directory.clone(),
+            keys(&config),
             config.ssh.command_timeout,
             Arc::clone(&stop),
         );
@@ -109,6 +118,7 @@ impl Server {
             enrollment,
             operations: Arc::clone(&operations),
             sync,
+            document: Document::new()?,
         };
         let http = listener.serve(Arc::new(move |request| api.handle(&request)))?;
         let (pulse, answering) = (http.pulse(), Arc::clone(&store));
@@ -211,6 +221,7 @@ pub fn check(config: &Config) -> Vec<String> {
         problems.extend(found);
     }
     problems.extend(check_keys(&config.ssh.keys_directory));
+    problems.extend(config.secrets.key_path().and_then(|key| check_key(&key)));
     if let Some(key) = &config.git.ssh_key_path {
         problems.extend(check_key(key));
     }
@@ -218,6 +229,12 @@ pub fn check(config: &Config) -> Vec<String> {
         problems.push("[git] repository_url: is not set, there is nothing to sync from".into());
     }
     problems
+}
+
+/// R10.4: secrets.ini may name the key of machines that name none.
+fn keys(config: &Config) -> Keys {
+    let keys = Keys::of(&config.ssh.keys_directory);
+    Keys { default: config.secrets.key_path().unwrap_or(keys.default), ..keys }
 }
 
 /// R10.2, R10.3: each file of the keys directory is a key for us alone.
@@ -230,6 +247,16 @@ fn check_keys(directory: &Path) -> Vec<String> {
             .filter(|path| path.is_file() && path.extension().is_none_or(|end| end != "pub"))
             .filter_map(|path| check_key(&path))
             .collect(),
+    }
+}
+
+/// R10.5: a key that secrets.ini names must be there.
+fn check_default_key(config: &Config) -> Result<()> {
+    match config.secrets.key_path().and_then(|key| check_key(&key)) {
+        Some(problem) => {
+            Err(Error::Config(vec![format!("secrets.ini: [ssh] key_path: {problem}")]))
+        }
+        None => Ok(()),
     }
 }
 
@@ -300,7 +327,7 @@ fn git_settings(config: &Config) -> sync::Settings {
         key: config.git.ssh_key_path.clone(),
         known_hosts: Some(config.ssh.known_hosts_path.clone()),
         accept_new: config.ssh.accept_new_host_keys,
-        token: None,
+        token: config.secrets.git_token(),
     }
 }
 
@@ -316,6 +343,6 @@ fn operations_settings(config: &Config) -> operations::Settings {
         queue_size: config.operations.queue_size,
         retry_delay: config.ssh.retry_delay,
         enrollment_required: config.security.enrollment_required,
-        keys: config.ssh.keys_directory.clone(),
+        keys: keys(config),
     }
 }

@@ -10,7 +10,7 @@ use crate::support::fleet::Fleet;
 use crate::support::linkops::LinkOps;
 use crate::support::place::{Done, Place};
 
-fn key(path: &Path, mode: u32) {
+pub(crate) fn key(path: &Path, mode: u32) {
     fs::write(path, "a key").unwrap();
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use linkops::config::{self, Key};
+use linkops::config::{self, Key, Secrets};
 
 fn held(file: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap_or_default()
@@ -107,7 +107,7 @@ fn the_template_is_a_configuration() {
     let template = held("deploy/config.ini");
     let parse = |text: &str| {
         let none = Vec::<(String, String)>::new();
-        config::Config::parse(text, Path::new("/etc/linkops"), none)
+        config::Config::parse(text, Path::new("/etc/linkops"), Secrets::default(), none)
     };
     assert!(parse(&template).unwrap_err().to_string().contains("jwt_secret: is required"));
     let secret = format!("\njwt_secret = {}\n", "5".repeat(64));

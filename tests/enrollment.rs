@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use linkops::clock::Clock;
 use linkops::enrollment::{Checked, Enrollment, content_matches};
+use linkops::inventory::route::Keys;
 use linkops::inventory::{Inventory, Machine, store};
 use linkops::ssh::{HostKeyPolicy, Pool, Settings};
 use linkops::store::Store;
@@ -58,7 +59,8 @@ impl World {
         let stop = Arc::new(Latch::new().unwrap());
         let dial = Arc::<Pool>::clone(&pool);
         let (clock, time) = (Clock::System, Duration::from_secs(60));
-        let enrollment = Enrollment::new(Arc::clone(&store), dial, clock, fleet.keys(), time, stop);
+        let enrollment =
+            Enrollment::new(Arc::clone(&store), dial, clock, Keys::of(&fleet.keys()), time, stop);
         World { fleet, store, enrollment, pool }
     }
 

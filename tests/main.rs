@@ -16,6 +16,7 @@ mod inventory_model;
 mod inventory_properties;
 mod inventory_scripts;
 mod operations;
+mod secrets;
 mod ssh;
 mod support;
 mod systemd;

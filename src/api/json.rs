@@ -49,15 +49,15 @@ pub(super) fn decode_nothing(request: &Request) -> Result<()> {
 ///
 /// # Errors
 /// There is one.
-pub(super) fn known_parameters(request: &Request, known: &[&str]) -> Result<()> {
+pub(super) fn known_parameters(request: &Request, known: &[String]) -> Result<()> {
     let mut names = HashSet::new();
     if let Some((twice, _)) = request.query.iter().find(|(name, _)| !names.insert(name)) {
         return Err(Error::invalid(twice.as_str(), "can be given only once"));
     }
-    match request.query.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+    match request.query.iter().find(|(name, _)| !known.contains(name)) {
         None => Ok(()),
         Some((name, _)) => {
-            let text = match nearest(name, known.iter().copied()) {
+            let text = match nearest(name, known.iter().map(String::as_str)) {
                 Some(meant) => format!("unknown parameter, did you mean {meant:?}?"),
                 None => "unknown parameter".to_owned(),
             };

@@ -1,5 +1,12 @@
 //! The wire contract: which calls there are, who may make them, and what they look like. This file
 //! is the table of calls; each resource has a file with its JSON shapes beside its handlers.
+//!
+//! A new call needs a row in [`ROUTES`], a fragment of the OpenAPI document ([`openapi`] says what
+//! that is) with its lines in docs/API.md, and a handler in the file of its resource. A row says
+//! method, path, access, the call's name, and what answers it; one that changes or opens something
+//! is `audited` under the name of the act. Nothing is told twice: `Allow`, who may call, what
+//! strangers see and most of the document come from the row, and which parameters a query can
+//! have comes from the fragment. Handlers only read them.
 
 mod auth;
 mod error;
@@ -7,18 +14,28 @@ mod events;
 mod git;
 mod json;
 mod links;
+mod openapi;
 mod operations;
+mod route;
 mod scripts;
 mod status;
 
 use std::sync::Arc;
 
 pub use error::wording;
+pub use openapi::Document;
 
-use crate::auth::{Act, Auth, Caller};
+use route::Access::{self, May, Open, Ticket};
+use route::{Call, Route, row};
+
+use crate::auth::Act::{
+    self, ReadInventory, ReadOperations, ReadServer, ReadSync, Run, Stop, UseOwnAccount, Verify,
+};
+use crate::auth::{Auth, Caller};
 use crate::enrollment::Enrollment;
 use crate::error::{Error, Noun, Result};
-use crate::http::{Method, Request, Response};
+use crate::http::Method::{Get, Post};
+use crate::http::{Request, Response};
 use crate::inventory::catalogue::Catalogue;
 use crate::inventory::sync::Sync;
 use crate::operations::Operations;
@@ -38,68 +55,35 @@ pub struct Api {
     pub operations: Arc<Operations>,
     /// The repository.
     pub sync: Arc<Sync>,
-}
-
-type Open<'a> = Box<dyn FnOnce(&Api, &Request) -> Result<Response> + 'a>;
-type Closed<'a> = Box<dyn FnOnce(&Api, &Request, &Caller) -> Result<Response> + 'a>;
-
-/// How a call is answered, and for whom.
-enum Route<'a> {
-    /// For everybody.
-    Open(Open<'a>),
-    /// For callers who may do this.
-    May(Act, Closed<'a>),
-    /// The same, where a browser can send no header: a ticket in the query will do.
-    Ticket(Act, Closed<'a>),
+    /// What is said of all this.
+    pub document: Document,
 }
 
 /// The table of calls: section 3 of the contract, in its order.
 #[rustfmt::skip]
-fn route<'a>(method: &Method, path: &[&'a str]) -> Option<Route<'a>> {
-    use Act::{ReadInventory, ReadOperations, ReadSync, Run, Stop, UseOwnAccount, Verify};
-    use Method::{Get, Post};
-    Some(match (method, path) {
-        (Get, ["health"]) => open(|_, _| status::alive()),
-        (Post, ["api", "auth", "login"]) => open(|api, call| auth::login(&api.auth, call)),
-        (Get, ["api", "auth", "me"]) => may(UseOwnAccount, |_, _, caller| auth::me(caller)),
-        (Post, ["api", "auth", "refresh"]) => may(UseOwnAccount, |api, call, caller| auth::refresh(&api.auth, call, caller)),
-        (Post, ["api", "auth", "logout"]) => may(UseOwnAccount, |api, call, caller| auth::logout(&api.auth, call, caller)),
-        (Post, ["api", "auth", "password"]) => may(UseOwnAccount, |api, call, caller| auth::password(&api.auth, call, caller)),
-        (Post, ["api", "auth", "ticket"]) => may(UseOwnAccount, |api, call, caller| auth::ticket(&api.auth, call, caller)),
-        (Get, ["api", "links"]) => may(ReadInventory, |api, call, _| links::list(&api.store, call)),
-        (Get, ["api", "links", id]) => may(ReadInventory, |api, _, _| links::one(&api.store, id)),
-        (Post, ["api", "links", "verify"]) => may(Verify, |api, call, _| links::verify_many(&api.store, &api.enrollment, call)),
-        (Post, ["api", "links", id, "verify"]) => may(Verify, |api, call, _| links::verify(&api.enrollment, call, id)),
-        (Get, ["api", "scripts"]) => may(ReadInventory, |api, call, _| scripts::list(&api.store, call)),
-        (Get, ["api", "scripts", id]) => may(ReadInventory, |api, _, _| scripts::one(&api.store, &api.catalogue, id)),
-        (Post, ["api", "operations", "run"]) => may(Run, |api, call, caller| operations::run(&api.operations, call, caller)),
-        (Get, ["api", "operations"]) => may(ReadOperations, |api, call, _| operations::list(&api.operations, call)),
-        (Get, ["api", "operations", id]) => may(ReadOperations, |api, _, _| operations::one(&api.operations, id)),
-        (Get, ["api", "operations", id, "events"]) => ticket(ReadOperations, |api, call, _| events::stream(&api.operations, call, id)),
-        (Post, ["api", "operations", id, "stop"]) => may(Stop, |api, call, caller| operations::stop(&api.operations, call, caller, id)),
-        (Get, ["api", "git", "status"]) => may(ReadSync, |api, _, _| git::status(&api.sync)),
-        (Post, ["api", "git", "sync"]) => may(Act::Sync, |api, call, _| git::sync(&api.sync, call)),
-        _ => return None,
-    })
-}
-
-fn open<'a>(handler: impl FnOnce(&Api, &Request) -> Result<Response> + 'a) -> Route<'a> {
-    Route::Open(Box::new(handler))
-}
-
-fn may<'a>(
-    act: Act,
-    handler: impl FnOnce(&Api, &Request, &Caller) -> Result<Response> + 'a,
-) -> Route<'a> {
-    Route::May(act, Box::new(handler))
-}
-
-fn ticket<'a>(
-    act: Act,
-    handler: impl FnOnce(&Api, &Request, &Caller) -> Result<Response> + 'a,
-) -> Route<'a> {
-    Route::Ticket(act, Box::new(handler))
-}
+static ROUTES: &[Route] = &[
+    row(Get, "/health", Open, "getLiveness", |_, _| status::alive()),
+    row(Post, "/api/auth/login", Open, "login", |api, call| auth::login(&api.auth, call.request)).audited("auth.login"),
+    row(Get, "/api/auth/me", May(UseOwnAccount), "getOwnAccount", |_, call| auth::me(call.caller()?)),
+    row(Post, "/api/auth/refresh", May(UseOwnAccount), "refreshToken", |api, call| auth::refresh(&api.auth, call.request, call.caller()?)),
+    row(Post, "/api/auth/logout", May(UseOwnAccount), "logout", |api, call| auth::logout(&api.auth, call.request, call.caller()?)).audited("auth.logout"),
+    row(Post, "/api/auth/password", May(UseOwnAccount), "changeOwnPassword", |api, call| auth::password(&api.auth, call.request, call.caller()?)).audited("auth.password"),
+    row(Post, "/api/auth/ticket", May(UseOwnAccount), "createTicket", |api, call| auth::ticket(&api.auth, call.request, call.caller()?)),
+    row(Get, "/api/links", May(ReadInventory), "listLinks", |api, call| links::list(&api.store, call.request)),
+    row(Get, "/api/links/{id}", May(ReadInventory), "getLink", |api, call| links::one(&api.store, call.path("id")?)),
+    row(Post, "/api/links/verify", May(Verify), "verifyLinks", |api, call| links::verify_many(&api.store, &api.enrollment, call.request)).audited("link.verify"),
+    row(Post, "/api/links/{id}/verify", May(Verify), "verifyLink", |api, call| links::verify(&api.enrollment, call.request, call.path("id")?)).audited("link.verify"),
+    row(Get, "/api/scripts", May(ReadInventory), "listScripts", |api, _| scripts::list(&api.store)),
+    row(Get, "/api/scripts/{id}", May(ReadInventory), "getScript", |api, call| scripts::one(&api.store, &api.catalogue, call.path("id")?)),
+    row(Post, "/api/operations/run", May(Run), "runOperation", |api, call| operations::run(&api.operations, call.request, call.caller()?)).audited("operation.run"),
+    row(Get, "/api/operations", May(ReadOperations), "listOperations", |api, call| operations::list(&api.operations, call.request)),
+    row(Get, "/api/operations/{id}", May(ReadOperations), "getOperation", |api, call| operations::one(&api.operations, call.path("id")?)),
+    row(Get, "/api/operations/{id}/events", Ticket(ReadOperations), "streamOperationEvents", |api, call| events::stream(&api.operations, call.request, call.path("id")?)),
+    row(Post, "/api/operations/{id}/stop", May(Stop), "stopOperation", |api, call| operations::stop(&api.operations, call.request, call.caller()?, call.path("id")?)).audited("operation.stop"),
+    row(Get, "/api/git/status", May(ReadSync), "getSyncStatus", |api, _| git::status(&api.sync)),
+    row(Post, "/api/git/sync", May(Act::Sync), "sync", |api, call| git::sync(&api.sync, call.request)).audited("sync.run"),
+    row(Get, "/api/openapi.json", May(ReadServer), "getOpenApi", |api, _| openapi::show(&api.document)),
+];
 
 impl Api {
     /// Answers a request. Every failure has the structured body of section 4 (R12.5, P36).
@@ -108,48 +92,40 @@ impl Api {
     }
 
     fn answer(&self, request: &Request) -> Result<Response> {
-        let path: Vec<&str> = request.segments().iter().map(String::as_str).collect();
-        // A HEAD is a GET whose body is not sent.
-        let method = if request.method == Method::Head { &Method::Get } else { &request.method };
-        match route(method, &path) {
-            Some(Route::Open(handler)) => handler(self, request),
-            Some(Route::May(act, handler)) => {
-                let caller = self.auth.authenticate(bearer(request))?;
-                caller.require(act)?;
-                handler(self, request, &caller)
-            }
-            Some(Route::Ticket(act, handler)) => {
-                let caller = match (bearer(request), request.query("ticket")) {
-                    (None, Some(ticket)) => self.auth.redeem(ticket)?,
-                    (token, _) => self.auth.authenticate(token)?,
-                };
-                caller.require(act)?;
-                handler(self, request, &caller)
-            }
-            None => self.no_route(request, &path),
-        }
+        let Some(route) = route::find(ROUTES, &request.method, request.segments()) else {
+            return self.no_route(request);
+        };
+        let caller = self.admit(route.access, request)?;
+        json::known_parameters(request, self.document.query(route))?;
+        (route.handler)(self, &Call { request, route, caller: caller.as_ref() })
+    }
+
+    /// Who is calling, when they may make the call; none when everybody may.
+    fn admit(&self, access: Access, request: &Request) -> Result<Option<Caller>> {
+        let (act, ticket) = match access {
+            Open => return Ok(None),
+            May(act) => (act, None),
+            Ticket(act) => (act, request.query("ticket")),
+        };
+        let caller = match (bearer(request), ticket) {
+            (None, Some(ticket)) => self.auth.redeem(ticket)?,
+            (token, _) => self.auth.authenticate(token)?,
+        };
+        caller.require(act)?;
+        Ok(Some(caller))
     }
 
     /// Strangers are not told which calls there are.
-    fn no_route(&self, request: &Request, path: &[&str]) -> Result<Response> {
-        let mut allowed: Vec<&str> =
-            [Method::Get, Method::Post, Method::Put, Method::Patch, Method::Delete]
-                .iter()
-                .filter(|method| route(method, path).is_some())
-                .map(Method::as_str)
-                .collect();
-        if allowed.first() == Some(&"GET") {
-            allowed.insert(1, "HEAD");
-        }
-        let open = matches!(route(&Method::Post, path), Some(Route::Open(_)))
-            || matches!(route(&Method::Get, path), Some(Route::Open(_)));
-        if path.first() == Some(&"api") && !open {
+    fn no_route(&self, request: &Request) -> Result<Response> {
+        let path = request.segments();
+        let open = route::at(ROUTES, path).any(Route::is_open);
+        if path.first().is_some_and(|first| first == "api") && !open {
             self.auth.authenticate(bearer(request))?;
         }
-        if allowed.is_empty() {
-            return Err(Error::not_found(Noun::Path, &request.path));
+        match &route::allowed(ROUTES, path)[..] {
+            [] => Err(Error::not_found(Noun::Path, &request.path)),
+            allowed => Ok(error::method_not_allowed(&allowed.join(", "), request)),
         }
-        Ok(error::method_not_allowed(&allowed.join(", "), request))
     }
 }
 

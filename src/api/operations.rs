@@ -117,8 +117,6 @@ pub(super) fn run(operations: &Operations, call: &Request, caller: &Caller) -> R
 
 /// `GET /api/operations`
 pub(super) fn list(operations: &Operations, call: &Request) -> Result<Response> {
-    let known = ["status", "from", "to", "target", "script", "limit", "cursor"];
-    json::known_parameters(call, &known)?;
     let filter = Filter {
         statuses: statuses(call.query("status"))?,
         from: time(call, "from")?,

@@ -4,14 +4,13 @@ use serde_json::{Value, json};
 
 use super::json;
 use crate::error::{Error, Result};
-use crate::http::{Request, Response};
+use crate::http::Response;
 use crate::inventory::catalogue::Catalogue;
 use crate::inventory::{self, Script};
 use crate::store::Store;
 
 /// `GET /api/scripts`
-pub(super) fn list(store: &Store, request: &Request) -> Result<Response> {
-    json::known_parameters(request, &[])?;
+pub(super) fn list(store: &Store) -> Result<Response> {
     let scripts = store.read(inventory::store::scripts)?;
     json::reply(200, &scripts.iter().map(shape).collect::<Vec<_>>())
 }

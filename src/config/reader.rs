@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use configparser::ini::{Ini, IniDefault};
 
+use super::secrets::{MOVABLE, Secrets};
 use super::{Key, Secret};
 use crate::error::{Error, Result, nearest};
 
@@ -31,23 +32,25 @@ impl Reader {
         base: &Path,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Reader> {
-        // A secret may hold `#` or `;`: comments stand on lines of their own.
-        let mut rules = IniDefault::default();
-        rules.inline_comment_symbols = Some(Vec::new());
-        rules.delimiters = vec!['='];
-        rules.default_section = String::new();
-        let sections = Ini::new_from_defaults(rules)
-            .read(text.to_owned())
-            .map_err(|error| Error::Config(vec![format!("not an INI file: {error}")]))?;
-        let mut values = BTreeMap::new();
-        for (section, keys) in sections {
-            for (key, value) in keys {
-                values.insert((section.clone(), key), value.unwrap_or_default());
-            }
-        }
+        let values = sections(text)?;
         let overrides = environment.into_iter().filter_map(overriding).collect();
         let (keys, problems, base) = (Vec::new(), Vec::new(), base.to_owned());
         Ok(Reader { values, overrides, keys, problems, base })
+    }
+
+    /// What secrets.ini sets instead of the configuration.
+    pub(super) fn take_secrets(&mut self, secrets: &Secrets) {
+        for (section, key) in MOVABLE {
+            let Some(value) = secrets.text(section, key) else { continue };
+            let place = (section.to_owned(), key.to_owned());
+            if self.values.insert(place, value).is_some() {
+                self.problem(
+                    section,
+                    key,
+                    "is set in the configuration and in secrets.ini\nremove one",
+                );
+            }
+        }
     }
 
     pub(super) fn problem(&mut self, section: &str, key: &str, text: impl Display) {
@@ -89,6 +92,28 @@ impl Reader {
         }
         (self.keys, self.problems)
     }
+}
+
+/// The values of an INI text, by section and key.
+///
+/// # Errors
+/// The line that is wrong, without what stands in it: it may be a secret.
+pub(super) fn sections(text: &str) -> Result<BTreeMap<(String, String), String>> {
+    // A secret may hold `#` or `;`: comments stand on lines of their own.
+    let mut rules = IniDefault::default();
+    rules.inline_comment_symbols = Some(Vec::new());
+    rules.delimiters = vec!['='];
+    rules.default_section = String::new();
+    let sections = Ini::new_from_defaults(rules)
+        .read(text.to_owned())
+        .map_err(|error| Error::Config(vec![format!("not an INI file: {error}")]))?;
+    let mut values = BTreeMap::new();
+    for (section, keys) in sections {
+        for (key, value) in keys {
+            values.insert((section.clone(), key), value.unwrap_or_default());
+        }
+    }
+    Ok(values)
 }
 
 /// `LINKOPS_<SECTION>_<KEY>`, taken apart.

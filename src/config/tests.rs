@@ -8,7 +8,23 @@ const SECRET: &str = "[api]\njwt_secret = 0123456789#abcdef;0123456789abcdef\n";
 
 fn parse(text: &str, environment: &[(&str, &str)]) -> Result<Config> {
     let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
-    Config::parse(text, Path::new("/etc/linkops"), environment)
+    Config::parse(text, Path::new("/etc/linkops"), Secrets::default(), environment)
+}
+
+/// R10.4: secrets can stand apart, and in one place only.
+#[test]
+fn secrets_can_stand_in_a_file_of_their_own_and_not_in_both() {
+    let base = Path::new("/etc/linkops");
+    let both = |text: &str, secrets: &str| {
+        Config::parse(text, base, Secrets::parse(secrets, base).unwrap(), [])
+    };
+    let config = both("", SECRET).unwrap();
+    assert_eq!(config.api.jwt_secret.expose().len(), 34);
+    let config = both(SECRET, "[ssh]\nknown_hosts_path = hosts\n").unwrap();
+    assert_eq!(config.ssh.known_hosts_path, base.join("hosts"));
+    let Err(Error::Config(problems)) = both(SECRET, SECRET) else { panic!("accepted") };
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].contains("in the configuration and in secrets.ini"), "{problems:?}");
 }
 
 #[test]
@@ -84,7 +100,7 @@ fn every_limit_is_accepted_at_its_edge_and_refused_beyond() {
                     environment.push((variable(other), text.clone()));
                 }
             }
-            Config::parse(SECRET, Path::new("/etc/linkops"), environment)
+            Config::parse(SECRET, Path::new("/etc/linkops"), Secrets::default(), environment)
         };
         for good in [least, most] {
             assert!(with(good).is_ok(), "{key:?} {good}: {:?}", with(good));

@@ -2,13 +2,13 @@
 //! is read over SSH and compared. A machine that cannot be reached has not proved anything.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::clock::Clock;
 use crate::error::{Error, Result};
+use crate::inventory::route::Keys;
 use crate::inventory::{self, EnrollmentCheck, Machine, route};
 use crate::ssh::program::Program;
 use crate::ssh::{Dial, Failure, Kind};
@@ -27,7 +27,7 @@ pub struct Enrollment {
     store: Arc<Store>,
     dial: Arc<dyn Dial>,
     clock: Clock,
-    keys: PathBuf,
+    keys: Keys,
     command_timeout: Duration,
     stop: Arc<Latch>,
 }
@@ -55,7 +55,7 @@ impl Enrollment {
         store: Arc<Store>,
         dial: Arc<dyn Dial>,
         clock: Clock,
-        keys: PathBuf,
+        keys: Keys,
         command_timeout: Duration,
         stop: Arc<Latch>,
     ) -> Enrollment {

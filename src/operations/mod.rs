@@ -19,7 +19,6 @@ mod worker;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -30,6 +29,7 @@ pub use submit::Request;
 pub use transcript::{Batch, Event, Reader, Transcript, What};
 
 use crate::error::{Error, Noun};
+use crate::inventory::route::Keys;
 
 /// The limits of operations, and where the keys are.
 #[derive(Debug, Clone)]
@@ -55,7 +55,7 @@ pub struct Settings {
     /// Whether machines that are not enrolled are refused for everybody.
     pub enrollment_required: bool,
     /// Where `keyRef` names are looked up.
-    pub keys: PathBuf,
+    pub keys: Keys,
 }
 
 /// The number of an operation, written `OP-10001`.

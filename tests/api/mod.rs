@@ -6,6 +6,7 @@ mod enrollment;
 mod errors;
 mod git;
 mod links;
+mod openapi;
 mod operations;
 mod queue;
 mod roles;

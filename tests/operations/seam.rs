@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use linkops::clock::Clock;
 use linkops::inventory::catalogue::Catalogue;
+use linkops::inventory::route::Keys;
 use linkops::inventory::sync;
 use linkops::operations::{
     Event, ExecutionStatus, Id, Log, Operation, Operations, Request, ScriptOutput, Settings, What,
@@ -58,7 +59,7 @@ fn settings() -> Settings {
         queue_size: 20,
         retry_delay: Duration::ZERO,
         enrollment_required: false,
-        keys: "keys".into(),
+        keys: Keys::of("keys".as_ref()),
     }
 }
 

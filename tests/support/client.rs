@@ -1,5 +1,6 @@
 //! An HTTP client that is small enough to be trusted: one connection per request, and event
-//! streams that are read as they come.
+//! streams that are read as they come. In tests each answer and each event is held against the
+//! OpenAPI document.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -49,6 +50,7 @@ impl Reply {
 }
 
 /// Sends a request and reads the answer.
+#[track_caller]
 pub fn send(
     address: SocketAddr,
     method: &str,
@@ -65,7 +67,10 @@ pub fn send(
     } else {
         reader.read_to_end(&mut body).expect("a body");
     }
-    Reply { status, headers, body }
+    let reply = Reply { status, headers, body };
+    #[cfg(test)]
+    super::document::check(method, path, &reply);
+    reply
 }
 
 fn open(
@@ -164,6 +169,7 @@ impl Event {
 
 /// An event stream, read event by event. Dropping it closes the connection.
 pub struct Events {
+    path: String,
     lines: BufReader<Chunks>,
 }
 
@@ -174,7 +180,8 @@ impl Events {
         let mut reader = open(address, "GET", path, headers, b"");
         let (status, _) = read_head(&mut reader);
         assert_eq!(status, 200, "{path}");
-        Events { lines: BufReader::new(Chunks { reader, left: 0, over: false }) }
+        let lines = BufReader::new(Chunks { reader, left: 0, over: false });
+        Events { path: path.to_owned(), lines }
     }
 }
 
@@ -196,6 +203,8 @@ impl Iterator for Events {
                 ("data", value) => data.push_str(value),
                 ("", _) if !name.is_empty() => {
                     let data = serde_json::from_str(&data).expect("JSON");
+                    #[cfg(test)]
+                    super::document::check_event(&self.path, &name, &data);
                     return Some(Event { id, name, data });
                 }
                 _ => {}

@@ -151,15 +151,11 @@ pub(super) fn calls_described(table: &str, page: &str) -> Vec<Problem> {
     problems
 }
 
-/// `(Get, ["api", "links", id]) => …` as `GET /api/links/{id}`.
+/// `row(Get, "/api/links/{id}", …` as `GET /api/links/{id}`.
 fn call(line: &str) -> Option<String> {
-    let (method, rest) = line.strip_prefix('(')?.split_once(", [")?;
-    let (path, _) = rest.split_once("]) =>")?;
-    let part = |one: &str| match one.trim().strip_prefix('"') {
-        Some(word) => format!("/{}", word.trim_end_matches('"')),
-        None => format!("/{{{}}}", one.trim()),
-    };
-    Some(format!("{} {}", method.to_uppercase(), path.split(',').map(part).collect::<String>()))
+    let (method, rest) = line.strip_prefix("row(")?.split_once(", \"")?;
+    let (path, _) = rest.split_once('"')?;
+    Some(format!("{} {path}", method.to_uppercase()))
 }
 
 /// Each code of an error stands on the page of the API.

@@ -165,7 +165,7 @@ fn pages_that_fall_behind_are_found() {
     let page = |text: &str| repository::threads_described(std::slice::from_ref(&source), text);
     assert_eq!(page("`day`")[0].line, 2);
     assert!(page("| `night-<n>` |").is_empty());
-    let table = "    (Get, [\"api\", \"links\", id]) => may(…),\n";
+    let table = "    row(Get, \"/api/links/{id}\", May(…), \"getLink\", |…| …),\n";
     assert!(repository::calls_described(table, "`GET /api/links/{id}`").is_empty());
     assert_eq!(repository::calls_described(table, "`GET /api/links`").len(), 1);
     let codes = "Error::A => (404, \"NOT_HERE\", nothing()),";

@@ -1,0 +1,311 @@
+//! Every documented operation against a running server: with success, by each of its examples, and
+//! with each of its main refusals. All of it is made from the document; only what an example needs
+//! to be true is prepared here.
+
+use std::cell::Cell;
+
+use serde_json::{Value, json};
+
+use super::super::{PASSWORD, failure, login, person};
+use super::{each, examples};
+use crate::support::client::{Reply, send};
+use crate::support::document::{DOCUMENT, meant};
+use crate::support::fleet::{Fleet, closed};
+use crate::support::linkops::LinkOps;
+use crate::support::schema::problems;
+
+/// The largest body, in bytes.
+const LIMIT: usize = 2_048;
+
+/// Operations whose success takes more than one request, each with the test that shows it.
+const ELSEWHERE: &[(&str, &str)] = &[];
+
+/// A request, to be changed before it is sent.
+#[derive(Clone)]
+struct Ask {
+    operation: &'static Value,
+    method: String,
+    template: &'static str,
+    /// Parameters by where they stand, name and value.
+    parameters: Vec<(String, String, String)>,
+    token: Option<String>,
+    content_type: &'static str,
+    body: Vec<u8>,
+}
+
+impl Ask {
+    /// The operation with the examples of its path, and with no more parameters or body than it
+    /// must have.
+    fn new(template: &'static str, method: &str, operation: &'static Value) -> Ask {
+        let method = method.to_uppercase();
+        let (token, content_type) = (None, "application/json");
+        let (parameters, body) = (Vec::new(), Vec::new());
+        let mut ask = Ask { operation, method, template, parameters, token, content_type, body };
+        for one in ask.described(|one| one["required"] == true) {
+            ask.set(one, &text(&one["example"]));
+        }
+        if operation["requestBody"]["required"] == true {
+            ask.body = examples(ask.media())[0].to_string().into_bytes();
+        }
+        ask
+    }
+
+    fn id(&self) -> &'static str {
+        self.operation["operationId"].as_str().unwrap()
+    }
+
+    /// The parameters of the document for which this holds.
+    fn described(&self, holds: impl Fn(&Value) -> bool) -> Vec<&'static Value> {
+        let all = self.operation["parameters"].as_array().into_iter().flatten();
+        all.filter(|one| holds(one)).collect()
+    }
+
+    /// The JSON body of the document.
+    fn media(&self) -> &'static Value {
+        &self.operation["requestBody"]["content"]["application/json"]
+    }
+
+    fn takes_json(&self) -> bool {
+        self.operation["responses"].get("415").is_some()
+    }
+
+    fn is_open(&self) -> bool {
+        self.operation["security"] == json!([])
+    }
+
+    fn set(&mut self, parameter: &Value, value: &str) {
+        let word = |key: &str| parameter[key].as_str().unwrap().to_owned();
+        self.parameters.retain(|(place, name, _)| (place, name) != (&word("in"), &word("name")));
+        self.parameters.push((word("in"), word("name"), value.to_owned()));
+    }
+
+    fn with(&self, place: &str, name: &str, value: &str) -> Ask {
+        let mut ask = self.clone();
+        ask.set(&json!({ "in": place, "name": name }), value);
+        ask
+    }
+
+    fn body(&self, body: &Value) -> Ask {
+        Ask { body: body.to_string().into_bytes(), ..self.clone() }
+    }
+
+    fn by(&self, token: Option<&str>) -> Ask {
+        Ask { token: token.map(str::to_owned), ..self.clone() }
+    }
+
+    fn send(&self, linkops: &LinkOps) -> Reply {
+        let (mut path, mut query) = (self.template.to_owned(), String::new());
+        let mut headers = Vec::new();
+        for (place, name, value) in &self.parameters {
+            match &place[..] {
+                "path" => path = path.replace(&format!("{{{name}}}"), value),
+                "query" => query += &format!("&{name}={value}"),
+                _ => headers.push((&name[..], &value[..])),
+            }
+        }
+        if !query.is_empty() {
+            path += &query.replacen('&', "?", 1);
+        }
+        let bearer = self.token.as_ref().map(|token| format!("Bearer {token}"));
+        headers.extend(bearer.as_deref().map(|bearer| ("Authorization", bearer)));
+        if !self.body.is_empty() {
+            headers.push(("Content-Type", self.content_type));
+        }
+        send(linkops.address(), &self.method, &path, &headers, &self.body)
+    }
+}
+
+/// A value as it stands in a path, a query or a header.
+fn text(value: &Value) -> String {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
+    };
+    let plain = |one: char| one.is_ascii_alphanumeric() || "._:,-".contains(one);
+    assert!(text.chars().all(plain), "{text:?} would have to be encoded");
+    text
+}
+
+/// The world in which the examples of the document are true.
+struct World {
+    fleet: Fleet,
+    linkops: LinkOps,
+    viewer: String,
+    operator: String,
+    people: Cell<usize>,
+}
+
+impl World {
+    fn new() -> World {
+        let mut fleet = Fleet::new(2);
+        let gate = fleet.directory().join("go");
+        fleet.script_with("hello", "echo hello", &["--fast", "n=3"]);
+        fleet.script("uptime", "uptime");
+        fleet.script("wait", &format!("while {}; do sleep 0.05; done", closed(&gate)));
+        fleet.commit();
+        let linkops = LinkOps::start_with(&fleet, &format!("api.max_request_size = {LIMIT}"));
+        let viewer = person(&linkops, "vera", "viewer");
+        let operator = person(&linkops, "ann", "operator");
+        World { fleet, linkops, viewer, operator, people: Cell::new(0) }
+    }
+
+    /// Makes true what the example of an operation needs, before each call that shall succeed.
+    fn prepare(&self, mut ask: Ask) -> Ask {
+        match ask.id() {
+            "logout" => {
+                let reply = login(&self.linkops, "ann", PASSWORD).expect(200);
+                ask.token = Some(reply["token"].as_str().unwrap().to_owned());
+            }
+            "changeOwnPassword" => {
+                self.people.set(self.people.get() + 1);
+                let name = format!("person-{}", self.people.get());
+                ask.token = Some(person(&self.linkops, &name, "viewer"));
+            }
+            "stopOperation" => {
+                let id = self.linkops.run(&["wait"], &self.fleet.ids(), Value::Null);
+                ask = ask.with("path", "id", &id);
+            }
+            _ => {}
+        }
+        ask
+    }
+
+    /// Somebody who may do it, and nothing more.
+    fn allowed(&self, ask: &Ask) -> Option<&str> {
+        match ask.operation["x-required-role"].as_str() {
+            Some("viewer") => Some(&self.viewer),
+            Some("operator") => Some(&self.operator),
+            Some(_) => Some(self.linkops.token()),
+            None => None,
+        }
+    }
+
+    fn succeed(&self, ask: &Ask) {
+        if ELSEWHERE.iter().any(|(id, _)| *id == ask.id()) {
+            return;
+        }
+        let reply = self.prepare(ask.clone()).send(&self.linkops);
+        let text = String::from_utf8_lossy(&reply.body);
+        assert!((200..300).contains(&reply.status), "{}: {} {text}", ask.id(), reply.status);
+    }
+
+    #[track_caller]
+    fn refuse(&self, ask: &Ask, status: u16, code: &str) -> Value {
+        failure(&ask.send(&self.linkops), status, code)
+    }
+}
+
+#[test]
+fn every_operation_keeps_its_word() {
+    let world = World::new();
+    for (template, method, operation) in each() {
+        let ask = Ask::new(template, method, operation);
+        let ask = ask.by(world.allowed(&ask));
+        successes(&world, &ask);
+        strangers(&world, &ask);
+        parameters(&world, &ask);
+        bodies(&world, &ask);
+    }
+    for (id, _) in ELSEWHERE {
+        assert!(each().any(|(_, _, one)| one["operationId"] == *id), "there is no {id} any more");
+    }
+}
+
+/// As it is, with each parameter, and with each example of the body.
+fn successes(world: &World, ask: &Ask) {
+    world.succeed(ask);
+    for one in ask.described(|one| one["required"] != true) {
+        let name = one["name"].as_str().unwrap();
+        world.succeed(&ask.with(one["in"].as_str().unwrap(), name, &text(&one["example"])));
+    }
+    for example in examples(ask.media()) {
+        world.succeed(&ask.body(example));
+    }
+    if ask.operation["security"].as_array().unwrap().contains(&json!({ "ticket": [] })) {
+        let reply = world.linkops.post("/api/auth/ticket", &json!({})).expect(200);
+        let ticket = reply["ticket"].as_str().unwrap();
+        world.succeed(&ask.by(None).with("query", "ticket", ticket));
+        world.refuse(&ask.by(None).with("query", "ticket", ticket), 401, "TOKEN_INVALID");
+    }
+}
+
+/// Without a token, with a wrong one, and with too small a role.
+fn strangers(world: &World, ask: &Ask) {
+    if ask.is_open() {
+        return;
+    }
+    world.refuse(&ask.by(None), 401, "TOKEN_MISSING");
+    world.refuse(&ask.by(Some("no.real.token")), 401, "TOKEN_INVALID");
+    let role = &ask.operation["x-required-role"];
+    let below: &[&str] = match role.as_str().unwrap() {
+        "viewer" => &[],
+        "operator" => &[&world.viewer],
+        _ => &[&world.viewer, &world.operator],
+    };
+    for token in below {
+        let error = world.refuse(&ask.by(Some(token)), 403, "FORBIDDEN");
+        assert_eq!(error["details"]["role"], *role, "{}", ask.id());
+    }
+}
+
+/// Unknown parameters, values of another type, ids of nothing.
+fn parameters(world: &World, ask: &Ask) {
+    let unknown = ask.with("query", "colour", "red");
+    let error = world.refuse(&unknown, 400, "VALIDATION_FAILED");
+    assert!(error["details"]["fields"]["colour"].is_string(), "{}: {error}", ask.id());
+    for one in ask.described(|one| one["in"] != "path") {
+        let name = one["name"].as_str().unwrap();
+        let wrong = ask.with(one["in"].as_str().unwrap(), name, "!");
+        let accepted = problems(&DOCUMENT, &one["schema"], &json!("!")).is_empty();
+        let reply = wrong.send(&world.linkops);
+        assert!(accepted || reply.status == 400, "{} {name}: {}", ask.id(), reply.status);
+    }
+    for one in ask.described(|one| one["in"] == "path") {
+        let name = one["name"].as_str().unwrap();
+        let reply = ask.with("path", name, "nothing-of-this-name").send(&world.linkops);
+        assert_eq!(reply.status, 404, "{} {name}", ask.id());
+        assert!(
+            failure(&reply, 404, &reply.code())["code"].as_str().unwrap().ends_with("NOT_FOUND")
+        );
+    }
+}
+
+/// Bodies that are too large, no JSON, not said to be JSON, or not what the schema has.
+fn bodies(world: &World, ask: &Ask) {
+    let large = Ask { body: vec![b' '; LIMIT + 1], ..ask.clone() };
+    world.refuse(&large, 413, "BODY_TOO_LARGE");
+    if !ask.takes_json() {
+        return;
+    }
+    let nothing = json!({});
+    let good = examples(ask.media()).first().copied().unwrap_or(&nothing);
+    let mut unknown = good.clone();
+    unknown["colour"] = json!("red");
+    let error = world.refuse(&ask.body(&unknown), 400, "VALIDATION_FAILED");
+    assert!(error["details"]["fields"]["colour"].is_string(), "{}: {error}", ask.id());
+    world.refuse(&ask.body(&json!([])), 400, "VALIDATION_FAILED");
+    world.refuse(&Ask { body: b"{".to_vec(), ..ask.clone() }, 400, "INVALID_JSON");
+    let said = Ask { content_type: "text/plain", ..ask.body(good) };
+    world.refuse(&said, 415, "UNSUPPORTED_MEDIA_TYPE");
+
+    let schema = meant(&ask.media()["schema"]);
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        for value in [json!({ "x": [] }), json!(-1.5), json!("!"), json!([{}]), json!(true)] {
+            if !problems(&DOCUMENT, field, &value).is_empty() {
+                let mut wrong = good.clone();
+                wrong[name] = value;
+                let reply = ask.body(&wrong).send(&world.linkops);
+                let text = String::from_utf8_lossy(&reply.body);
+                let refused =
+                    reply.status == 400 || reply.status == 404 && reply.code() != "NOT_FOUND";
+                assert!(refused, "{} {wrong}: {} {text}", ask.id(), reply.status);
+            }
+        }
+    }
+    for name in schema["required"].as_array().into_iter().flatten() {
+        let mut less = good.clone();
+        less.as_object_mut().unwrap().remove(name.as_str().unwrap());
+        assert_eq!(ask.body(&less).send(&world.linkops).status, 400, "{} without {name}", ask.id());
+    }
+}
