@@ -29,6 +29,8 @@ pub enum Error {
     },
     /// The configuration, the keys or the secrets are wrong: every problem found.
     Config(Vec<String>),
+    /// What a subcommand found wrong: every problem, each a sentence of its own.
+    Found(Vec<String>),
     /// The body of a request is not JSON.
     Json {
         /// Where and why.
@@ -234,6 +236,7 @@ impl fmt::Display for Error {
                 write!(f, "cannot {doing}")
             }
             Error::Config(problems) => lines(f, "the configuration is not usable", problems),
+            Error::Found(problems) => f.write_str(&problems.join("\nlinkopsd: ")),
             Error::Invalid(fields) => {
                 let fields: Vec<_> =
                     fields.iter().map(|one| format!("{}: {}", one.name, one.message)).collect();

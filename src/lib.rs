@@ -14,14 +14,14 @@
 //! names no feature.
 //!
 //! *The features*, a noun each, with their SQL in their `store.rs`. [`audit`]: who did what, for
-//! all the others. [`auth`]: who is calling, and
-//! what they may do. [`inventory`]: the machines and scripts of the repository. [`enrollment`]:
+//! all the others. [`auth`]: who is calling, and what they may do. [`backup`]: whether a copy of the
+//! database is good, and how it is put back. [`inventory`]: the machines and scripts of the repository. [`enrollment`]:
 //! machines prove that they are the ones that are meant. [`operations`]: scripts run on machines,
 //! and a run outlives its connection and LinkOps itself.
 //!
 //! *What brings them together.* [`api`] is the wire contract, with the table of calls. [`server`]
-//! opens, wires, starts and stops everything, and is the only module that sees the whole. [`cli`]
-//! is the command line.
+//! opens, wires, starts and stops everything, and is the only module that sees the whole. [`doctor`]
+//! looks at an installation from outside. [`cli`] is the command line.
 //!
 //! Which module may use which is a table in `tests/tidy/table.rs`, kept by a test. The reasons are
 //! in docs/architecture.md, the threads and locks in docs/threads.md.
@@ -42,6 +42,7 @@ pub mod store;
 
 pub mod audit;
 pub mod auth;
+pub mod backup;
 pub mod inventory;
 
 pub mod enrollment;
@@ -49,5 +50,7 @@ pub mod operations;
 
 pub mod api;
 pub mod server;
+
+pub mod doctor;
 
 pub mod cli;

@@ -232,7 +232,7 @@ pub fn check(config: &Config) -> Vec<String> {
 }
 
 /// R10.4: secrets.ini may name the key of machines that name none.
-fn keys(config: &Config) -> Keys {
+pub(crate) fn keys(config: &Config) -> Keys {
     let keys = Keys::of(&config.ssh.keys_directory);
     Keys { default: config.secrets.key_path().unwrap_or(keys.default), ..keys }
 }
@@ -303,7 +303,7 @@ fn trusted_proxies(config: &Config) -> Result<Vec<http::Prefix>> {
     parsed.map_err(|problem| Error::Config(vec![format!("[api] trusted_proxies: {problem}")]))
 }
 
-fn ssh_settings(config: &Config) -> ssh::Settings {
+pub(crate) fn ssh_settings(config: &Config) -> ssh::Settings {
     let accept_new = config.ssh.accept_new_host_keys;
     ssh::Settings {
         known_hosts: config.ssh.known_hosts_path.clone(),
@@ -317,7 +317,7 @@ fn ssh_settings(config: &Config) -> ssh::Settings {
     }
 }
 
-fn git_settings(config: &Config) -> sync::Settings {
+pub(crate) fn git_settings(config: &Config) -> sync::Settings {
     sync::Settings {
         url: config.git.repository_url.clone(),
         branch: config.git.branch.clone(),

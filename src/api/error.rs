@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::clock::{Clock, rfc3339};
-use crate::error::{Error, Noun, Unenrolled};
+use crate::error::{Error, Noun, Unenrolled, YamlProblem};
 use crate::http::{Request, Response};
 
 /// The status, the code and the details of a cause.
@@ -34,19 +34,7 @@ fn classify(error: &Error) -> (u16, &'static str, Value) {
             let details = json!({ "script": script, "flag": flag, "declared": declared });
             (400, "INVALID_FLAG", details)
         }
-        Error::Yaml(problems) => {
-            let first = problems.first();
-            let all: Vec<_> = problems
-                .iter()
-                .map(|one| json!({ "file": one.file, "line": one.line, "message": one.message }))
-                .collect();
-            let details = json!({
-                "file": first.map(|one| &one.file),
-                "line": first.and_then(|one| one.line),
-                "problems": all,
-            });
-            (400, "YAML_INVALID", details)
-        }
+        Error::Yaml(problems) => (400, "YAML_INVALID", yaml(problems)),
         Error::NotFound { noun, id } => (404, not_found(*noun), json!({ "id": id })),
         Error::RepositoryNotFound { url, .. } => {
             (404, "REPOSITORY_NOT_FOUND", json!({ "repository_url": url }))
@@ -62,9 +50,11 @@ fn classify(error: &Error) -> (u16, &'static str, Value) {
         }
         Error::Ssh { target, .. } => (503, "SSH_CONNECTION_FAILED", json!({ "target": target })),
         Error::ShuttingDown => (503, "SHUTTING_DOWN", nothing()),
-        Error::Io { .. } | Error::Database { .. } | Error::Config(_) | Error::Internal(_) => {
-            (500, "INTERNAL_ERROR", nothing())
-        }
+        Error::Io { .. }
+        | Error::Database { .. }
+        | Error::Config(_)
+        | Error::Found(_)
+        | Error::Internal(_) => (500, "INTERNAL_ERROR", nothing()),
     }
 }
 
@@ -76,6 +66,17 @@ fn not_found(noun: Noun) -> &'static str {
         Noun::Workspace => "WORKSPACE_NOT_FOUND",
         Noun::Path | Noun::User => "NOT_FOUND",
     }
+}
+
+fn yaml(problems: &[YamlProblem]) -> Value {
+    let first = problems.first();
+    let one =
+        |one: &YamlProblem| json!({ "file": one.file, "line": one.line, "message": one.message });
+    json!({
+        "file": first.map(|one| &one.file),
+        "line": first.and_then(|one| one.line),
+        "problems": problems.iter().map(one).collect::<Vec<_>>(),
+    })
 }
 
 fn unenrolled(targets: &[Unenrolled]) -> Vec<Value> {

@@ -24,6 +24,7 @@ use store::Account;
 
 pub use password::HashCost;
 pub use roles::{Act, Role, may};
+pub use store::last_address;
 pub use ticket::Ticket;
 
 /// No user name has more bytes; a longer one is refused before it costs anything.

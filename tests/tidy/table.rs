@@ -35,13 +35,15 @@ pub(super) const LAYERS: &[Layer] = &[
     // Features.
     layer("audit", &["error", "store"], &["rusqlite", "serde_json", "sha2"]),
     layer("auth", &["clock", "error", "store", "threads"], &["argon2", "getrandom", "hmac", "jsonwebtoken", "log", "rusqlite", "serde", "sha2"]),
+    layer("backup", &["audit", "clock", "error", "store"], &[]),
     layer("inventory", &["clock", "error", "ssh", "store", "threads"], &["base64", "log", "rusqlite", "rustix", "serde", "serde_json", "serde_yaml", "sha2"]),
     layer("enrollment", &["clock", "error", "inventory", "ssh", "store", "threads"], &["log"]),
     layer("operations", &["clock", "error", "inventory", "ssh", "store", "threads"], &["crossbeam_channel", "log", "rusqlite", "serde", "serde_json"]),
     // What brings them together.
     layer("api", &["auth", "clock", "enrollment", "error", "http", "inventory", "operations", "ssh", "store"], &["base64", "log", "serde", "serde_json"]),
     layer("server", &["api", "audit", "auth", "clock", "config", "enrollment", "error", "http", "inventory", "logging", "operations", "ssh", "store", "systemd", "threads"], &["log", "rustix", "signal_hook"]),
-    layer("cli", &["audit", "auth", "config", "error", "server"], &[]),
+    layer("doctor", &["audit", "auth", "clock", "config", "error", "inventory", "server", "ssh", "store", "threads"], &["rustix"]),
+    layer("cli", &["audit", "auth", "backup", "clock", "config", "doctor", "error", "server"], &[]),
 ];
 
 /// A name that some files know and no others.
@@ -69,7 +71,7 @@ pub(super) const ONLY: &[Only] = &[
     only("jsonwebtoken", &["src/auth/token.rs"], "there is one place where a token is believed"),
     only("argon2", &["src/auth/password.rs"], "hashing takes memory and happens in slots"),
     only("serde", &["src/api/", "src/auth/", "src/inventory/", "src/operations/store.rs"], "wire shapes stand in api, beside their handlers"),
-    only("std::process::Command", &["src/inventory/git.rs", "src/inventory/git/"], "git is the only program that LinkOps runs beside itself"),
+    only("std::process::Command", &["src/inventory/git.rs", "src/inventory/git/", "src/doctor/proxy.rs"], "git is the only program that the server runs; the doctor has curl ask the proxy"),
     only("std::thread::spawn", &[], "threads are started with threads::spawn: named, logged, joined"),
     only("std::thread::scope", &[], "threads are started with threads::spawn: named, logged, joined"),
     only("std::thread::Builder", &["src/threads.rs"], "threads are started with threads::spawn: named, logged, joined"),
