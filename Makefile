@@ -1,6 +1,6 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test check audit bench postman schemathesis install uninstall deb dist clean
+.PHONY: help demo run build test check audit bench postman schemathesis test-install install uninstall deb dist clean
 
 CARGO_TARGET_DIR ?= target
 LINKOPSD := $(CARGO_TARGET_DIR)/release/linkopsd
@@ -10,7 +10,7 @@ CONFIG ?= /etc/linkops/config.ini
 FEATURES ?= vendored-openssl
 
 help: ## list the targets
-	@awk -F ': .*##|:.*##' '/^[a-z]+:.*##/ { printf "make %-13s%s\n", $$1, $$2 }' Makefile
+	@awk -F ': .*##|:.*##' '/^[a-z-]+:.*##/ { printf "make %-13s%s\n", $$1, $$2 }' Makefile
 
 demo: ## three SSH machines and linkopsd on this one, until Ctrl-C (with DEMO_ONCE=1: until they ran)
 	@.ci/needs build demo
@@ -50,6 +50,11 @@ schemathesis: ## requests made from the OpenAPI document against a running serve
 	@.ci/needs build test
 	cargo build --release --locked
 	@.ci/schemathesis $(LINKOPSD)
+
+test-install: ## the life of an installation, in a Debian of its own that a real systemd runs
+	@.ci/needs build install
+	cargo build --release --locked
+	@tests/install/run $(LINKOPSD)
 
 install: ## the built program, unit, user, directories and a first configuration; DESTDIR, PREFIX=/usr/local
 	@test -x $(LINKOPSD) || { echo "there is no $(LINKOPSD): run make build first"; exit 1; }

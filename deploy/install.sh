@@ -105,7 +105,10 @@ uninstall() {
         say "removing $target"
         rm -f "$target"
     done
-    for directory in lib/linkops share/linkops; do
+    # Those that install may have made, where nobody else uses them.
+    for directory in lib/linkops lib/systemd/system lib/systemd lib/sysusers.d lib/tmpfiles.d \
+        share/linkops share/man/man5 share/man/man8 share/bash-completion/completions \
+        share/bash-completion "$zsh" "${zsh%/*}" share/fish/vendor_completions.d share/fish; do
         rmdir "$DESTDIR$PREFIX/$directory" 2>/dev/null || true
     done
     if live; then systemctl daemon-reload; fi

@@ -45,12 +45,10 @@ pub(super) fn examine(
         ));
     };
     let advice = "compare the proxy's site with those in share/doc/linkops or deploy/proxy";
-    if healthy(PART, url, advice, tell)? {
-        if let Some(store) = store {
-            tell(address(config, url, store)?)?;
-        }
+    match store {
+        Some(store) if healthy(PART, url, advice, tell)? => tell(address(config, url, store)?),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Whether our own server answers there.
