@@ -104,7 +104,7 @@ fn machines_that_cannot_be_used_are_named_one_by_one() {
     let changed: String = text
         .lines()
         .filter(|line| line.contains("127.0.0.2"))
-        .map(|line| line.replace("AAAAI", "AAAAI").replacen("127.0.0.2", "127.0.0.1", 1) + "\n")
+        .map(|line| line.replacen("127.0.0.2", "127.0.0.1", 1) + "\n")
         .collect();
     fs::write(&hosts, &changed).unwrap();
     let looked = Looked::at(&linkops, &[]);
