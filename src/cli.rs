@@ -15,6 +15,7 @@ use crate::server;
 use arguments::{Command, parse};
 
 mod arguments;
+mod machines;
 
 const HELP: &str = "\
 linkopsd: self-hosted, agentless SSH control plane
@@ -32,6 +33,13 @@ usage: linkopsd [serve] [--config FILE]   serve until SIGTERM
        linkopsd restore FILE --verify     whether a copy is good and what is in it
        linkopsd restore FILE              put a copy in the place of the database of a stopped server
        linkopsd doctor [--url URL]        look at everything that an installation needs, say what to do
+       linkopsd import ansible|ssh-config|csv FILE [--type TYPE] [--user USER]
+                                          print a links.yaml; FILE may be -
+       linkopsd export ansible|ssh-config|known-hosts
+                                          print the inventory for another tool
+       linkopsd enroll TARGET             print the steps that put the client id on a machine
+       linkopsd enroll TARGET --run [--replace]
+                                          do them: make its host key known, write the id, check
        linkopsd version
        linkopsd help
 
@@ -61,6 +69,11 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
 
 fn run(command: &Command, config: &Path) -> Result<()> {
     match command {
+        Command::Import { format, file, defaults } => machines::import(*format, file, defaults),
+        Command::Export { format } => machines::export(*format, &Config::load(config)?),
+        Command::Enroll { target, run, replace } => {
+            machines::enroll(&Config::load(config)?, target, *run, *replace)
+        }
         Command::Version => say(&format!("linkopsd {}\n", env!("CARGO_PKG_VERSION"))),
         Command::Help => say(HELP),
         Command::Serve => serve(config),
@@ -99,7 +112,7 @@ fn run(command: &Command, config: &Path) -> Result<()> {
 
 /// R10.5: what is wrong stands in the log, too, where that can be written.
 fn serve(path: &Path) -> Result<()> {
-    server::run(Config::load(path).inspect_err(|error| server::refuse(path, error))?)
+    server::run(&Config::load(path).inspect_err(|error| server::refuse(path, error))?)
 }
 
 fn audit(config: &Path, expected: Option<&Head>) -> Result<()> {

@@ -70,7 +70,10 @@ pub enum Error {
     /// Targets of an operation are not enrolled.
     NotEnrolled(Vec<Unenrolled>),
     /// An operation without targets.
-    NoTargets,
+    NoTargets {
+        /// Why there are none, or what to name.
+        hint: String,
+    },
     /// The script cannot be run as bash.
     NotBash {
         /// The script's id.
@@ -96,6 +99,11 @@ pub enum Error {
     },
     /// The operation has ended and cannot be changed.
     Finished {
+        /// The operation's id.
+        id: String,
+    },
+    /// The operation has not ended yet.
+    Running {
         /// The operation's id.
         id: String,
     },
@@ -259,9 +267,7 @@ impl fmt::Display for Error {
             Error::TokenInvalid => f.write_str("the token is not valid\nlog in again"),
             Error::Forbidden { needs } => write!(f, "this needs the role {needs:?}"),
             Error::NotEnrolled(targets) => not_enrolled(f, targets),
-            Error::NoTargets => {
-                f.write_str("the operation has no targets\nname at least one link in \"targets\"")
-            }
+            Error::NoTargets { hint } => write!(f, "the operation has no targets\n{hint}"),
             Error::NotBash { script, reason } => {
                 write!(f, "script {script:?} is not a bash script: {reason}")
             }
@@ -276,6 +282,9 @@ impl fmt::Display for Error {
                 write!(f, "too many requests\ntry again in {retry_after} s")
             }
             Error::Finished { id } => write!(f, "operation {id:?} has already ended"),
+            Error::Running { id } => {
+                write!(f, "operation {id:?} has not ended yet\nwait for its end, or stop it")
+            }
             Error::Yaml(problems) => {
                 let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
                 lines(f, "the repository's files are not usable", &problems)

@@ -6,8 +6,8 @@
 //! The modules, in the order in which they can be read: each uses only those before it.
 //!
 //! *What everybody uses.* [`error`] says what can go wrong, by cause. [`clock`] is the time of
-//! day, [`threads`] every thread and what it can wait for, [`systemd`] how we are, [`config`] all that can be set,
-//! [`logging`] where records go.
+//! day, [`threads`] every thread and what it can wait for, `words` makes enums of words, [`systemd`]
+//! tells how we are, [`config`] is all that can be set, [`logging`] where records go.
 //!
 //! *The three edges.* [`http`] turns bytes into requests, under limits and deadlines, and knows
 //! nothing of what is served. [`ssh`] gives lines to machines. [`store`] lends the database and
@@ -15,8 +15,10 @@
 //!
 //! *The features*, a noun each, with their SQL in their `store.rs`. [`audit`]: who did what, for
 //! all the others. [`auth`]: who is calling, and what they may do. [`backup`]: whether a copy of the
-//! database is good, and how it is put back. [`inventory`]: the machines and scripts of the repository. [`enrollment`]:
-//! machines prove that they are the ones that are meant. [`operations`]: scripts run on machines,
+//! database is good, and how it is put back. [`inventory`]: the machines and scripts of the
+//! repository. [`exchange`]: the same in the words of other tools. [`enrollment`]: machines prove
+//! that they are the ones that are meant. [`health`]: whether they answer, and how fast.
+//! [`operations`]: scripts run on machines,
 //! and a run outlives its connection and LinkOps itself.
 //!
 //! *What brings them together.* [`api`] is the wire contract, with the table of calls. [`server`]
@@ -30,6 +32,7 @@ pub mod error;
 
 pub mod clock;
 pub mod threads;
+mod words;
 
 pub mod systemd;
 
@@ -45,7 +48,10 @@ pub mod auth;
 pub mod backup;
 pub mod inventory;
 
+pub mod exchange;
+
 pub mod enrollment;
+pub mod health;
 pub mod operations;
 
 pub mod api;

@@ -54,7 +54,7 @@ fn an_act_that_is_undone_leaves_no_entry() {
     let undone: Result<(), Error> = log.store.write(|tx| {
         let entry = Entry::done("operation.run", "OP-2");
         audit::store::record(tx, 2000, &Actor::linkops(), &entry)?;
-        Err(Error::NoTargets)
+        Err(Error::TooManyOperations)
     });
     assert!(undone.is_err());
     assert_eq!(log.verify().rows, 1);

@@ -217,8 +217,10 @@ fn words_that_are_not_known_are_refused_with_the_nearest() {
     );
     assert!(says(Sort::parse("host; DROP", "asc").unwrap_err()).starts_with("sort: "));
     assert!(says(Sort::parse("host", "down").unwrap_err()).starts_with("dir: "));
-    assert!(says(Kind::parse("vps").unwrap_err()).starts_with("type: "));
-    assert!(says(Status::parse("onlin").unwrap_err()).contains("did you mean \"online\""));
+    assert!(says(Kind::named("type", "vps").unwrap_err()).starts_with("type: "));
+    assert!(
+        says(Status::named("status", "onlin").unwrap_err()).contains("did you mean \"online\"")
+    );
     for column in Sort::columns() {
         Sort::parse(column, "desc").unwrap();
     }

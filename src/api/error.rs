@@ -28,7 +28,7 @@ fn classify(error: &Error) -> (u16, &'static str, Value) {
         Error::Json { .. } => (400, "INVALID_JSON", nothing()),
         Error::MediaType => (415, "UNSUPPORTED_MEDIA_TYPE", nothing()),
         Error::Cursor => (400, "INVALID_CURSOR", nothing()),
-        Error::NoTargets => (400, "NO_TARGETS", nothing()),
+        Error::NoTargets { .. } => (400, "NO_TARGETS", nothing()),
         Error::NotBash { script, .. } => (400, "SCRIPT_NOT_BASH", json!({ "script": script })),
         Error::Flag { script, flag, declared } => {
             let details = json!({ "script": script, "flag": flag, "declared": declared });
@@ -40,6 +40,7 @@ fn classify(error: &Error) -> (u16, &'static str, Value) {
             (404, "REPOSITORY_NOT_FOUND", json!({ "repository_url": url }))
         }
         Error::Finished { id } => (409, "OPERATION_FINISHED", json!({ "id": id })),
+        Error::Running { id } => (409, "OPERATION_RUNNING", json!({ "id": id })),
         Error::TooManyOperations => (429, "TOO_MANY_OPERATIONS", nothing()),
         Error::RateLimited { .. } => (429, "RATE_LIMITED", nothing()),
         Error::GitAuthentication { url, .. } => {
@@ -148,6 +149,14 @@ pub(super) fn with_details(
     body(status, code, message, details, &request.id)
 }
 
+/// What stands beside the components when some of them are down: the answer is a failure too.
+pub(super) fn unhealthy(down: &[&str], request: &Request) -> Value {
+    let message = format!("down: {}\n`components` says why", down.join(", "));
+    let failure = body(503, "UNHEALTHY", &message, &json!({ "down": down }), &request.id);
+    let mut failure: Value = serde_json::from_slice(failure.bytes()).unwrap_or_default();
+    failure["error"].take()
+}
+
 /// RFC 9110 section 15.5.6: the answer names the methods that there are.
 pub(super) fn method_not_allowed(allowed: &str, request: &Request) -> Response {
     let message = format!("{} cannot be used here, only {allowed}", request.method.as_str());
@@ -215,7 +224,7 @@ mod tests {
             (Error::Json { message: text() }, 400, "INVALID_JSON"),
             (Error::MediaType, 415, "UNSUPPORTED_MEDIA_TYPE"),
             (Error::Cursor, 400, "INVALID_CURSOR"),
-            (Error::NoTargets, 400, "NO_TARGETS"),
+            (Error::NoTargets { hint: text() }, 400, "NO_TARGETS"),
             (Error::NotBash { script: text(), reason: text() }, 400, "SCRIPT_NOT_BASH"),
             (Error::Flag { script: text(), flag: text(), declared: vec![] }, 400, "INVALID_FLAG"),
             (Error::Yaml(Vec::new()), 400, "YAML_INVALID"),
@@ -226,6 +235,7 @@ mod tests {
             (not_found(Noun::Workspace), 404, "WORKSPACE_NOT_FOUND"),
             (Error::RepositoryNotFound { url, message }, 404, "REPOSITORY_NOT_FOUND"),
             (Error::Finished { id: text() }, 409, "OPERATION_FINISHED"),
+            (Error::Running { id: text() }, 409, "OPERATION_RUNNING"),
             (Error::TooManyOperations, 429, "TOO_MANY_OPERATIONS"),
             (Error::RateLimited { retry_after: 3 }, 429, "RATE_LIMITED"),
             (

@@ -9,7 +9,6 @@ use super::operations::{counts, text};
 use crate::error::{Error, Result};
 use crate::http::{Request, Response, Stream, sse};
 use crate::operations::{Event, Operation, Operations, Reader, What};
-use crate::ssh;
 
 /// Between two comments on a stream that has nothing else to say.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -75,13 +74,13 @@ fn shape(operation: &Operation, what: &What) -> (&'static str, Value) {
         }
         What::Output { position, stream, data } => {
             let (target, script) = operation.execution(*position);
-            let stream = match stream {
-                ssh::Stream::Stdout => "stdout",
-                ssh::Stream::Stderr => "stderr",
-            };
             let (text, exact) = text(data);
-            let mut data =
-                json!({ "target": target, "script": script, "stream": stream, "data": text });
+            let mut data = json!({
+                "target": target,
+                "script": script,
+                "stream": stream.as_str(),
+                "data": text,
+            });
             if let Some(exact) = exact {
                 data["data_base64"] = exact.into();
             }

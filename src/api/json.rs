@@ -1,6 +1,7 @@
 //! JSON in and out of requests: strict when reading, so that a typing error is never ignored.
 
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -66,6 +67,23 @@ pub(super) fn known_parameters(request: &Request, known: &[String]) -> Result<()
     }
 }
 
+/// A whole number of the query, or what stands for it.
+///
+/// # Errors
+/// It is no number, or outside the range.
+pub(super) fn number(
+    request: &Request,
+    name: &str,
+    default: u32,
+    range: RangeInclusive<u32>,
+) -> Result<u32> {
+    let Some(text) = request.query(name) else { return Ok(default) };
+    text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
+        let (from, to) = (range.start(), range.end());
+        Error::invalid(name, format!("{text:?} is not a whole number from {from} to {to}"))
+    })
+}
+
 /// Answers with a value.
 ///
 /// # Errors
@@ -80,10 +98,15 @@ fn parse<T: DeserializeOwned>(content_type: Option<&str>, body: &[u8]) -> Result
     if !media_type.eq_ignore_ascii_case("application/json") {
         return Err(Fault::MediaType);
     }
-    let value = serde_json::from_slice(body).map_err(|error| match error.classify() {
-        Category::Data => field(&error.to_string()),
-        _ => Fault::Syntax(error.to_string()),
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let (path, error) = (error.path().to_string(), error.into_inner());
+        match error.classify() {
+            Category::Data => field(&path, &error.to_string()),
+            _ => Fault::Syntax(error.to_string()),
+        }
     })?;
+    reader.end().map_err(|error| Fault::Syntax(error.to_string()))?;
     // serde also takes the fields in their order without their names, as an array.
     match body.trim_ascii_start().first() {
         Some(b'{') => Ok(value),
@@ -91,14 +114,19 @@ fn parse<T: DeserializeOwned>(content_type: Option<&str>, body: &[u8]) -> Result
     }
 }
 
-/// serde names the field in back quotes: "unknown field `x`, expected …".
-fn field(text: &str) -> Fault {
+/// The field is the one at the path, such as `waves[1]`; or one in it that serde names in back
+/// quotes: "missing field `x`". At the top the path is a dot.
+fn field(path: &str, text: &str) -> Fault {
     let words = text.rsplit_once(" at line ").map_or(text, |(words, _)| words);
-    let named = words.starts_with("unknown field")
-        || words.starts_with("missing field")
-        || words.starts_with("duplicate field");
-    let name = words.split('`').nth(1).filter(|_| named).unwrap_or("body");
-    Fault::Field(name.to_owned(), text.replace('`', "\""))
+    let named = words.starts_with("missing field") || words.starts_with("duplicate field");
+    let name = words.split('`').nth(1).filter(|_| named);
+    let name = match (path, name) {
+        (".", None) => "body".to_owned(),
+        (".", Some(name)) => name.to_owned(),
+        (path, None) => path.to_owned(),
+        (path, Some(name)) => format!("{path}.{name}"),
+    };
+    Fault::Field(name, text.replace('`', "\""))
 }
 
 impl From<Fault> for Error {
@@ -115,12 +143,23 @@ impl From<Fault> for Error {
 mod tests {
     use super::*;
     use serde::Deserialize;
+    use std::collections::HashMap;
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only their presence matters here")]
     struct Shape {
-        #[expect(dead_code, reason = "only its presence matters here")]
         size: u8,
+        #[serde(default)]
+        names: HashMap<String, Vec<String>>,
+        inner: Option<Inner>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only its presence matters here")]
+    struct Inner {
+        on: bool,
     }
 
     fn fault(content_type: &str, body: &str) -> Error {
@@ -130,17 +169,26 @@ mod tests {
     #[test]
     fn a_body_is_read_strictly() {
         let json = "application/json; charset=utf-8";
-        parse::<Shape>(Some(json), b"{\"size\": 1}").unwrap();
+        parse::<Shape>(Some(json), b"{\"size\": 1} ").unwrap();
         assert!(matches!(fault("text/plain", "{}"), Error::MediaType));
-        assert!(matches!(fault(json, "{\"size\": "), Error::Json { .. }));
-        assert!(matches!(fault(json, ""), Error::Json { .. }));
+        for body in ["", "{\"size\": ", "{\"size\": 1} 2", "{\"size\": 1}}"] {
+            assert!(matches!(fault(json, body), Error::Json { .. }), "{body}");
+        }
         for (body, name) in [
-            ("{}", "size"),
-            ("{\"size\": 1, \"siez\": 2}", "siez"),
-            ("{\"size\": 1, \"size\": 2}", "size"),
-            ("{\"size\": \"1\"}", "body"),
+            (r#"{}"#, "size"),
+            (r#"{"size": 1, "siez": 2}"#, "siez"),
+            (r#"{"size": 1, "size": 2}"#, "size"),
+            (r#"{"size": "1"}"#, "size"),
+            (r#"{"size": 256}"#, "size"),
+            (r#"{"size": 1, "names": []}"#, "names"),
+            (r#"{"size": 1, "names": {"a": "b"}}"#, "names.a"),
+            (r#"{"size": 1, "names": {"a": ["b", 2]}}"#, "names.a[1]"),
+            (r#"{"size": 1, "inner": {"on": 1}}"#, "inner.on"),
+            (r#"{"size": 1, "inner": {"off": 1}}"#, "inner.off"),
+            (r#"{"size": 1, "inner": {}}"#, "inner.on"),
             ("[]", "body"),
             ("[1]", "body"),
+            ("7", "body"),
         ] {
             let Error::Invalid(fields) = fault(json, body) else { panic!("{body}") };
             assert_eq!(fields[0].name, name, "{body}");

@@ -7,6 +7,7 @@ use super::{error, json};
 use crate::clock::rfc3339;
 use crate::enrollment::{Checked, Enrollment};
 use crate::error::{Error, Result};
+use crate::health::{self, Point};
 use crate::http::{Request, Response};
 use crate::inventory::{self, Filter, Kind, Machine, Sort, Status};
 use crate::store::Store;
@@ -27,7 +28,7 @@ struct Link<'a> {
     enrollment_required: bool,
     enrollment_verified_at: Option<i64>,
     ssh: Ssh<'a>,
-    health: Health,
+    health: Answer,
     status: &'a str,
     metadata: &'a serde_json::Value,
 }
@@ -44,7 +45,7 @@ struct Ssh<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Health {
+struct Answer {
     reachable: bool,
     latency: Option<u32>,
     last_seen: Option<i64>,
@@ -69,8 +70,8 @@ struct VerifyMany {
 /// `GET /api/links`
 pub(super) fn list(store: &Store, request: &Request) -> Result<Response> {
     let filter = Filter {
-        kind: request.query("type").map(Kind::parse).transpose()?,
-        status: request.query("status").map(Status::parse).transpose()?,
+        kind: request.query("type").map(|word| Kind::named("type", word)).transpose()?,
+        status: request.query("status").map(|word| Status::named("status", word)).transpose()?,
         enrolled: request.query("enrolled").map(truth).transpose()?,
         tag: request.query("tag").map(str::to_owned),
     };
@@ -120,6 +121,32 @@ pub(super) fn verify_many(
     json::reply(200, &shapes)
 }
 
+/// `GET /api/links/{id}/health`
+pub(super) fn history(store: &Store, request: &Request, id: &str) -> Result<Response> {
+    let limit = json::number(request, "limit", 288, 1..=10_000)?;
+    let checks = store.read(|db| {
+        inventory::store::machine(db, id)?; // one without checks is not one that does not exist
+        health::store::history(db, id, limit)
+    })?;
+    let checks: Vec<_> = checks
+        .iter()
+        .map(|Point { at, latency, error }| {
+            json!({ "at": at, "reachable": latency.is_some(), "latency": latency, "error": error })
+        })
+        .collect();
+    json::reply(200, &json!({ "id": id, "checks": checks }))
+}
+
+/// `GET /api/links/health`: the newest checks of all machines.
+pub(super) fn histories(store: &Store, request: &Request) -> Result<Response> {
+    let points = json::number(request, "points", 24, 1..=288)?;
+    let machines = store.read(|db| health::store::histories(db, points))?;
+    let shape = |Point { at, latency, .. }: &Point| json!({ "at": at, "reachable": latency.is_some(), "latency": latency });
+    let machines: serde_json::Map<_, _> =
+        machines.into_iter().map(|(id, points)| (id, points.iter().map(shape).collect())).collect();
+    json::reply(200, &machines)
+}
+
 fn truth(text: &str) -> Result<bool> {
     text.parse().map_err(|_| {
         Error::invalid("enrolled", format!("{text:?} is neither \"true\" nor \"false\""))
@@ -146,7 +173,7 @@ fn shape(machine: &Machine) -> Link<'_> {
             proxy_jump: machine.proxy_jump.as_deref(),
             key_ref: machine.key_ref.as_deref(),
         },
-        health: Health {
+        health: Answer {
             reachable: health.reachable(),
             latency: health.latency,
             last_seen: health.last_seen,

@@ -12,17 +12,22 @@ mod auth;
 mod error;
 mod events;
 mod git;
+mod groups;
 mod json;
 mod links;
+mod metrics;
 mod openapi;
 mod operations;
 mod route;
+mod runs;
 mod scripts;
 mod status;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 pub use error::wording;
+pub use metrics::{Metrics, Sources};
 pub use openapi::Document;
 
 use route::Access::{self, May, Open, Ticket};
@@ -55,6 +60,12 @@ pub struct Api {
     pub operations: Arc<Operations>,
     /// The repository.
     pub sync: Arc<Sync>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Whose figures are shown beside that.
+    pub sources: Sources,
+    /// Whether figures are only for those who may read everything else.
+    pub metrics_auth: bool,
     /// What is said of all this.
     pub document: Document,
 }
@@ -63,6 +74,9 @@ pub struct Api {
 #[rustfmt::skip]
 static ROUTES: &[Route] = &[
     row(Get, "/health", Open, "getLiveness", |_, _| status::alive()),
+    row(Get, "/metrics", Open, "getMetrics", |api, call| api.figures(call.request)),
+    row(Get, "/api/health", May(ReadServer), "getHealth", |api, call| status::components(&api.sources.vitals, call.request)),
+    row(Get, "/api/health/links", May(ReadInventory), "listLinkHealth", |api, call| links::histories(&api.store, call.request)),
     row(Post, "/api/auth/login", Open, "login", |api, call| auth::login(&api.auth, call.request)).audited("auth.login"),
     row(Get, "/api/auth/me", May(UseOwnAccount), "getOwnAccount", |_, call| auth::me(call.caller()?)),
     row(Post, "/api/auth/refresh", May(UseOwnAccount), "refreshToken", |api, call| auth::refresh(&api.auth, call.request, call.caller()?)),
@@ -71,15 +85,18 @@ static ROUTES: &[Route] = &[
     row(Post, "/api/auth/ticket", May(UseOwnAccount), "createTicket", |api, call| auth::ticket(&api.auth, call.request, call.caller()?)),
     row(Get, "/api/links", May(ReadInventory), "listLinks", |api, call| links::list(&api.store, call.request)),
     row(Get, "/api/links/{id}", May(ReadInventory), "getLink", |api, call| links::one(&api.store, call.path("id")?)),
+    row(Get, "/api/links/{id}/health", May(ReadInventory), "getLinkHealth", |api, call| links::history(&api.store, call.request, call.path("id")?)),
     row(Post, "/api/links/verify", May(Verify), "verifyLinks", |api, call| links::verify_many(&api.store, &api.enrollment, call.request)).audited("link.verify"),
     row(Post, "/api/links/{id}/verify", May(Verify), "verifyLink", |api, call| links::verify(&api.enrollment, call.request, call.path("id")?)).audited("link.verify"),
     row(Get, "/api/scripts", May(ReadInventory), "listScripts", |api, _| scripts::list(&api.store)),
     row(Get, "/api/scripts/{id}", May(ReadInventory), "getScript", |api, call| scripts::one(&api.store, &api.catalogue, call.path("id")?)),
-    row(Post, "/api/operations/run", May(Run), "runOperation", |api, call| operations::run(&api.operations, call.request, call.caller()?)).audited("operation.run"),
+    row(Post, "/api/operations/run", May(Run), "runOperation", |api, call| runs::run(&api.operations, call.request, call.caller()?)).audited("operation.run"),
     row(Get, "/api/operations", May(ReadOperations), "listOperations", |api, call| operations::list(&api.operations, call.request)),
     row(Get, "/api/operations/{id}", May(ReadOperations), "getOperation", |api, call| operations::one(&api.operations, call.path("id")?)),
     row(Get, "/api/operations/{id}/events", Ticket(ReadOperations), "streamOperationEvents", |api, call| events::stream(&api.operations, call.request, call.path("id")?)),
     row(Post, "/api/operations/{id}/stop", May(Stop), "stopOperation", |api, call| operations::stop(&api.operations, call.request, call.caller()?, call.path("id")?)).audited("operation.stop"),
+    row(Post, "/api/operations/{id}/retry", May(Run), "retryOperation", |api, call| runs::retry(&api.operations, call.request, call.caller()?, call.path("id")?)).audited("operation.retry"),
+    row(Get, "/api/operations/{id}/groups", May(ReadOperations), "groupOperation", |api, call| groups::show(&api.operations, call.request, call.path("id")?)),
     row(Get, "/api/git/status", May(ReadSync), "getSyncStatus", |api, _| git::status(&api.sync)),
     row(Post, "/api/git/sync", May(Act::Sync), "sync", |api, call| git::sync(&api.sync, call.request)).audited("sync.run"),
     row(Get, "/api/openapi.json", May(ReadServer), "getOpenApi", |api, _| openapi::show(&api.document)),
@@ -88,13 +105,18 @@ static ROUTES: &[Route] = &[
 impl Api {
     /// Answers a request. Every failure has the structured body of section 4 (R12.5, P36).
     pub fn handle(&self, request: &Request) -> Response {
-        self.answer(request).unwrap_or_else(|error| error::reply(&error, request))
+        let begun = Instant::now();
+        let route = route::find(ROUTES, &request.method, request.segments());
+        let answer = match route {
+            Some(route) => self.answer(route, request),
+            None => self.no_route(request),
+        };
+        let response = answer.unwrap_or_else(|error| error::reply(&error, request));
+        self.metrics.count(route, response.status(), begun.elapsed());
+        response
     }
 
-    fn answer(&self, request: &Request) -> Result<Response> {
-        let Some(route) = route::find(ROUTES, &request.method, request.segments()) else {
-            return self.no_route(request);
-        };
+    fn answer(&self, route: &'static Route, request: &Request) -> Result<Response> {
         let caller = self.admit(route.access, request)?;
         json::known_parameters(request, self.document.query(route))?;
         (route.handler)(self, &Call { request, route, caller: caller.as_ref() })
@@ -113,6 +135,14 @@ impl Api {
         };
         caller.require(act)?;
         Ok(Some(caller))
+    }
+
+    /// Scrapers of figures often have no token; whether they need one is configured.
+    fn figures(&self, request: &Request) -> Result<Response> {
+        if self.metrics_auth {
+            self.auth.authenticate(bearer(request))?.require(ReadServer)?;
+        }
+        metrics::show(&self.metrics, &self.sources)
     }
 
     /// Strangers are not told which calls there are.

@@ -1,4 +1,4 @@
-//! Runs of scripts: start, list, view, stop.
+//! Operations: list, view, stop.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 
 use super::json;
@@ -15,41 +15,14 @@ use crate::clock::parse_time;
 use crate::error::{Error, Result};
 use crate::http::{Request, Response};
 use crate::operations::{
-    self, Cursor, Filter, Id, Log, Operation, Operations, ScriptOutput, Status, Tally,
+    Cursor, Filter, Id, Log, Operation, Operations, ScriptOutput, Status, Tally,
 };
 
 /// Operations on a page when the request does not say, and at most.
 const PAGE: usize = 50;
 const LARGEST_PAGE: usize = 500;
 /// Bytes of output up to which an operation is answered in one piece.
-const AT_ONCE: usize = 2 << 20;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Run {
-    scripts: Vec<String>,
-    #[serde(default)]
-    targets: Vec<String>,
-    #[serde(default)]
-    flags: BTreeMap<String, Vec<String>>,
-    concurrency: Option<usize>,
-    #[serde(default = "yes")]
-    require_enrollment: bool,
-    #[serde(default)]
-    on_failure: OnFailure,
-}
-
-#[derive(Deserialize, Default, PartialEq)]
-#[serde(rename_all = "lowercase")]
-enum OnFailure {
-    #[default]
-    Stop,
-    Continue,
-}
-
-fn yes() -> bool {
-    true
-}
+pub(super) const AT_ONCE: usize = 2 << 20;
 
 /// An operation, with its logs where they were asked for.
 #[derive(Serialize)]
@@ -59,9 +32,12 @@ struct Shape<'a> {
     targets: &'a [String],
     flags: &'a BTreeMap<String, Vec<String>>,
     concurrency: usize,
+    waves: Option<Vec<&'a [String]>>,
+    max_failures: usize,
     status: &'static str,
     triggered_by: &'a str,
     commit_hash: &'a str,
+    retry_of: Option<String>,
     started: Option<i64>,
     ended: Option<i64>,
     duration: Option<i64>,
@@ -97,22 +73,6 @@ struct LogShape<'a> {
     started: Option<i64>,
     ended: Option<i64>,
     error: Option<&'a str>,
-}
-
-/// `POST /api/operations/run`
-pub(super) fn run(operations: &Operations, call: &Request, caller: &Caller) -> Result<Response> {
-    let run: Run = json::decode(call)?;
-    let request = operations::Request {
-        scripts: run.scripts,
-        targets: run.targets,
-        flags: run.flags,
-        concurrency: run.concurrency,
-        require_enrollment: run.require_enrollment,
-        keep_going: run.on_failure == OnFailure::Continue,
-    };
-    let id = operations.submit(request, &caller.username)?;
-    let body = json!({ "operation_id": id.to_string(), "status": "queued" });
-    Ok(json::reply(202, &body)?.header("Location", format!("/api/operations/{id}")))
 }
 
 /// `GET /api/operations`
@@ -182,14 +142,7 @@ pub(super) fn stop(
 
 fn statuses(text: Option<&str>) -> Result<Vec<Status>> {
     let words = text.into_iter().flat_map(|text| text.split(','));
-    words
-        .map(|word| {
-            Status::parse(word).ok_or_else(|| {
-                let known = Status::WORDS.join(", ");
-                Error::invalid("status", format!("{word:?} is not one of {known}"))
-            })
-        })
-        .collect()
+    words.map(|word| Status::named("status", word)).collect()
 }
 
 fn time(call: &Request, name: &str) -> Result<Option<i64>> {
@@ -230,9 +183,12 @@ fn shape<'a>(operation: &'a Operation, logs: Option<Vec<LogShape<'a>>>) -> Shape
         targets: &operation.targets,
         flags: &operation.flags,
         concurrency: operation.concurrency,
+        waves: operation.waves(),
+        max_failures: operation.max_failures,
         status: operation.status.as_str(),
         triggered_by: &operation.triggered_by,
         commit_hash: &operation.commit_hash,
+        retry_of: operation.retry_of.map(|id| id.to_string()),
         started,
         ended,
         duration: started.zip(ended).map(|(started, ended)| ended - started),

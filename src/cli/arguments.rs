@@ -6,6 +6,7 @@ use crate::audit::Head;
 use crate::auth::Role;
 use crate::config::DEFAULT_PATH;
 use crate::error::Error;
+use crate::exchange::{self, Defaults};
 
 /// What the arguments ask for.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,17 +23,33 @@ pub(super) enum Command {
     BackupVerify { file: PathBuf },
     Restore { file: PathBuf },
     AuditVerify { head: Option<Head> },
+    Import { format: Format, file: PathBuf, defaults: Defaults },
+    Export { format: Format },
+    Enroll { target: String, run: bool, replace: bool },
     Version,
     Help,
 }
 
+/// A tool whose words are understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Ansible,
+    SshConfig,
+    Csv,
+    KnownHosts,
+}
+
 /// Options, whether a value stands behind them, and what they go with.
-const OPTIONS: [(&str, bool, &str); 5] = [
+const OPTIONS: [(&str, bool, &str); 9] = [
     ("--role", true, "user add"),
     ("--password-stdin", false, "user add and user passwd"),
     ("--head", true, "audit verify"),
     ("--url", true, "doctor"),
     ("--verify", false, "restore"),
+    ("--type", true, "import"),
+    ("--user", true, "import"),
+    ("--run", false, "enroll"),
+    ("--replace", false, "enroll --run"),
 ];
 
 /// The options that were given, each with its value; what is used is taken out.
@@ -69,7 +86,7 @@ pub(super) fn parse(arguments: &[String]) -> Result<(Command, PathBuf), String> 
             ("--version" | "-V", _) => return Ok((Command::Version, config)),
             (_, Some((name, true, _))) => options.0.push((name, value(name)?)),
             (_, Some((name, false, _))) => options.0.push((name, String::new())),
-            (other, None) if other.starts_with('-') => {
+            (other, None) if other.starts_with('-') && other != "-" => {
                 return Err(format!("unknown option {other:?}"));
             }
             (word, None) => words.push(word),
@@ -98,6 +115,17 @@ fn command(words: &[&str], options: &mut Options) -> Result<Command, String> {
             let head = options.value("--head").map(|text| text.parse()).transpose()?;
             Command::AuditVerify { head }
         }
+        ["import", format, file] => Command::Import {
+            format: read_format(format)?,
+            file: PathBuf::from(file),
+            defaults: defaults(options)?,
+        },
+        ["export", format] => Command::Export { format: written_format(format)? },
+        ["enroll", target] => {
+            let run = options.flag("--run");
+            let replace = run && options.flag("--replace");
+            Command::Enroll { target: (*target).to_owned(), run, replace }
+        }
         ["version"] => Command::Version,
         ["help"] => Command::Help,
         ["user", "list"] => Command::UserList,
@@ -111,6 +139,33 @@ fn command(words: &[&str], options: &mut Options) -> Result<Command, String> {
         ["user", "passwd", name] => Command::UserPassword { name: (*name).to_owned() },
         other => return Err(format!("unknown command {:?}", other.join(" "))),
     })
+}
+
+fn read_format(word: &str) -> Result<Format, String> {
+    match word {
+        "ansible" => Ok(Format::Ansible),
+        "ssh-config" => Ok(Format::SshConfig),
+        "csv" => Ok(Format::Csv),
+        _ => Err(format!("cannot import {word:?}: it is ansible, ssh-config or csv")),
+    }
+}
+
+fn written_format(word: &str) -> Result<Format, String> {
+    match word {
+        "ansible" => Ok(Format::Ansible),
+        "ssh-config" => Ok(Format::SshConfig),
+        "known-hosts" => Ok(Format::KnownHosts),
+        _ => Err(format!("cannot export {word:?}: it is ansible, ssh-config or known-hosts")),
+    }
+}
+
+fn defaults(options: &mut Options) -> Result<Defaults, String> {
+    let mut defaults = Defaults::default();
+    if let Some(word) = options.value("--type") {
+        defaults.kind = exchange::kind(&word)?;
+    }
+    defaults.user = options.value("--user").unwrap_or(defaults.user);
+    Ok(defaults)
 }
 
 fn role(options: &mut Options) -> Result<Role, String> {
@@ -157,6 +212,10 @@ mod tests {
             ("check --password-stdin", "--password-stdin goes with"),
             ("restore a.db --url x", "--url goes with doctor"),
             ("restore", "unknown command"),
+            ("import yaml x", "cannot import \"yaml\""),
+            ("import csv x --type Box", "\"Box\" is not one of"),
+            ("export csv", "cannot export \"csv\""),
+            ("enroll a --replace", "--replace goes with enroll --run"),
             ("audit verify --head 7", "\"7\" is not ID:HASH"),
             ("check --role admin", "--role goes with user add"),
         ] {

@@ -186,8 +186,8 @@ Terminal "terminal" {
 section! {
 /// checks of the machines.
 Health "health" {
-    /// Between two checks of a machine.
-    check_interval as "check_interval_minutes": Duration = minutes(5, 1..=10_080);
+    /// Between two checks of a machine; 0 for none, also after a sync.
+    check_interval as "check_interval_minutes": Duration = minutes(5, 0..=10_080);
     /// For one check.
     check_timeout: Duration = seconds(10, 1..=600);
     /// Checks at the same time.

@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::inventory::{Filter, Machine, Sort, route, store as rows};
-use crate::server;
+use crate::server::settings;
 use crate::ssh::program::Program;
 use crate::ssh::{self, Dial, Failure, HostKeyPolicy, Kind, Pool, Target};
 use crate::store::Store;
@@ -38,18 +38,15 @@ pub(super) fn examine(config: &Config, store: &Store, tell: Tell<'_>) -> Result<
         let advice = "write links.yaml in the repository, then: linkopsd sync";
         return tell(Finding::note(PART, "the inventory is empty", advice));
     }
-    let keys = server::keys(config);
+    let keys = settings::keys(config);
     let mut targets = VecDeque::new();
     for machine in machines {
         let chain = store.read(|db| rows::chain(db, &machine.id))?;
         targets.push_back((machine, route::target(&chain, &keys)));
     }
     // Looking must not make a host known, and one try tells enough.
-    let settings = ssh::Settings {
-        policy: HostKeyPolicy::Strict,
-        max_tries: 1,
-        ..server::ssh_settings(config)
-    };
+    let settings =
+        ssh::Settings { policy: HostKeyPolicy::Strict, max_tries: 1, ..settings::ssh(config) };
     let stop = Latch::new().map_err(|error| Error::io("make a latch", error))?;
     let count = targets.len().min(SIDE_BY_SIDE);
     let targets = Mutex::new(targets);

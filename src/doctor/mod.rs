@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::inventory::sync;
-use crate::server;
+use crate::server::{self, settings};
 use crate::threads::Latch;
 
 mod database;
@@ -120,13 +120,13 @@ fn configuration(path: &Path, tell: Tell<'_>) -> Result<Option<Config>> {
 fn git(config: &Config, tell: Tell<'_>) -> Result<()> {
     const PART: &str = "git";
     // Looking must not make a host known.
-    let settings = sync::Settings { accept_new: false, ..server::git_settings(config) };
-    if settings.url.is_none() {
+    let asked = sync::Settings { accept_new: false, ..settings::git(config) };
+    if asked.url.is_none() {
         return Ok(()); // told as a problem of the configuration
     }
     let stop = Latch::new().map_err(|error| Error::io("make a latch", error))?;
-    tell(match sync::reach(&settings, Arc::new(stop)) {
-        Ok(commit) => Finding::good(PART, format!("branch {} is at {commit}", settings.branch)),
+    tell(match sync::reach(&asked, Arc::new(stop)) {
+        Ok(commit) => Finding::good(PART, format!("branch {} is at {commit}", asked.branch)),
         Err(error) => {
             let text = error.chain();
             Finding::failed(PART, &text, advice(&text, config))

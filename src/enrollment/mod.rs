@@ -9,11 +9,19 @@ use std::time::{Duration, Instant};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::inventory::route::Keys;
-use crate::inventory::{self, EnrollmentCheck, Machine, route};
+use crate::inventory::{self, Machine, route};
 use crate::ssh::program::Program;
 use crate::ssh::{Dial, Failure, Kind};
 use crate::store::Store;
 use crate::threads::{Handle, Latch, lock, spawn};
+
+use turns::Turns;
+
+mod place;
+pub mod store;
+mod turns;
+
+pub use place::Placed;
 
 /// The most machines checked at the same time.
 const SIDE_BY_SIDE: usize = 16;
@@ -30,6 +38,18 @@ pub struct Enrollment {
     keys: Keys,
     command_timeout: Duration,
     stop: Arc<Latch>,
+    turns: Arc<Turns>,
+}
+
+/// A machine, and what a check of it found.
+#[derive(Debug, Clone)]
+pub struct Inspection {
+    /// Its entry when it was checked.
+    pub machine: Machine,
+    /// What it showed.
+    pub checked: Checked,
+    /// The milliseconds that it took to answer on an open connection; none when it did not.
+    pub latency: Option<u32>,
 }
 
 /// What a check found.
@@ -59,29 +79,35 @@ impl Enrollment {
         command_timeout: Duration,
         stop: Arc<Latch>,
     ) -> Enrollment {
-        Enrollment { store, dial, clock, keys, command_timeout, stop }
+        let turns = Arc::default();
+        Enrollment { store, dial, clock, keys, command_timeout, stop, turns }
     }
 
-    /// Checks one machine and stores what was found.
+    /// Checks one machine and stores what was found; a machine that cannot be reached is not
+    /// enrolled any more.
     ///
     /// # Errors
     /// There is no such machine, or the database fails. A check that fails is no error: it is a
     /// result that says why.
     pub fn verify(&self, id: &str) -> Result<Checked> {
+        let found = self.inspect(id, &self.stop)?;
+        self.store.write(|tx| store::record_verified(tx, &found))?;
+        Ok(found.checked)
+    }
+
+    /// Checks one machine and stores nothing. `cut` ends it like a machine that does not answer.
+    /// No machine is checked twice at the same time: who comes second waits.
+    ///
+    /// # Errors
+    /// There is no such machine, the database fails, or the server stops.
+    pub fn inspect(&self, id: &str, cut: &Latch) -> Result<Inspection> {
+        let _turn = self.turns.take(id);
         let chain = self.store.read(|db| inventory::store::chain(db, id))?;
-        let Some(machine) = chain.last() else { return Ok(self.failed("no route".to_owned())) };
-        let (checked, latency) = self.check(&chain, machine)?;
-        let found = EnrollmentCheck {
-            found: checked.client_id_found,
-            matches: checked.client_id_matches,
-            error: checked.error.clone(),
-            at: checked.verified_at,
+        let Some(machine) = chain.last() else {
+            return Err(Error::Internal(format!("{id:?} has no way to it")));
         };
-        self.store.write(|tx| {
-            inventory::store::record_enrollment(tx, machine, &found)?;
-            inventory::store::record_health(tx, machine, latency, checked.verified_at)
-        })?;
-        Ok(checked)
+        let (checked, latency) = self.check(&chain, machine, cut)?;
+        Ok(Inspection { machine: machine.clone(), checked, latency })
     }
 
     /// Checks machines side by side.
@@ -107,11 +133,16 @@ impl Enrollment {
     }
 
     /// What the machine shows, and the milliseconds it took to answer on an open connection.
-    fn check(&self, chain: &[Machine], machine: &Machine) -> Result<(Checked, Option<u32>)> {
+    fn check(
+        &self,
+        chain: &[Machine],
+        machine: &Machine,
+        cut: &Latch,
+    ) -> Result<(Checked, Option<u32>)> {
         let Some(target) = route::target(chain, &self.keys) else {
             return Ok((self.failed("no route".to_owned()), None));
         };
-        let mut line = match self.dial.dial(&target, &self.stop) {
+        let mut line = match self.dial.dial(&target, cut) {
             Ok(line) => line,
             Err(failure) => return self.unreached(machine, &failure),
         };
@@ -119,7 +150,7 @@ impl Enrollment {
         let program = program.set("file", &machine.enrollment.path);
         let begun = Instant::now();
         let deadline = begun + self.command_timeout;
-        let answer = program.call(line.as_mut(), LONGEST_FILE * 2, Some(&self.stop), deadline);
+        let answer = program.call(line.as_mut(), LONGEST_FILE * 2, Some(cut), deadline);
         let answer = match answer {
             Ok(answer) => answer,
             Err(failure) => return self.unreached(machine, &failure),
@@ -156,7 +187,10 @@ impl Enrollment {
     /// A check that our own stop has cut short says nothing about the machine.
     fn unreached(&self, machine: &Machine, failure: &Failure) -> Result<(Checked, Option<u32>)> {
         if failure.kind == Kind::Stopped {
-            return Err(Error::ShuttingDown);
+            if self.stop.is_set() {
+                return Err(Error::ShuttingDown);
+            }
+            return Ok((self.failed("no answer in time".to_owned()), None));
         }
         let kind = format!("{:?}", failure.kind);
         log::warn!(link = machine.id.as_str(), kind = kind.as_str(); "not verified: {failure}");

@@ -3,14 +3,17 @@
 
 pub mod catalogue;
 mod git;
+mod place;
 pub mod route;
 pub mod store;
 pub mod sync;
 pub mod yaml;
 
 pub use git::redact;
+pub use place::Place;
 
-use crate::error::{Error, Result, nearest};
+use crate::error::{Error, Result};
+use crate::words::{unknown, words};
 
 /// Where a machine keeps its client id unless the inventory says otherwise.
 pub const CLIENT_ID_PATH: &str = "/etc/linkops/client_id";
@@ -117,39 +120,9 @@ pub struct Script {
     pub tags: Vec<String>,
 }
 
-/// A closed set of words, each with one spelling for the files, the database and the API.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident, $field:literal, { $($(#[$of:meta])* $one:ident = $word:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum $name { $($(#[$of])* $one,)* }
-
-        impl $name {
-            /// Every word, in the order of declaration.
-            pub const WORDS: &'static [&'static str] = &[$($word),*];
-
-            /// The word.
-            pub fn as_str(self) -> &'static str {
-                match self { $($name::$one => $word,)* }
-            }
-
-            /// The value that a word names; upper and lower case are told apart.
-            ///
-            /// # Errors
-            /// Another word; the error names the nearest one.
-            pub fn parse(word: &str) -> Result<$name> {
-                match word {
-                    $($word => Ok($name::$one),)*
-                    _ => Err(Error::invalid($field, unknown(word, $name::WORDS))),
-                }
-            }
-        }
-    };
-}
-
 words!(
     /// What a machine is.
-    Kind, "type", {
+    Kind {
         /// A rented server.
         Vps = "VPS",
         /// A Proxmox host.
@@ -162,7 +135,7 @@ words!(
 words!(
     /// Whether a machine answers.
     #[derive(Default)]
-    Status, "status", {
+    Status {
         /// The last check reached it.
         Online = "online",
         /// The last check did not.
@@ -271,13 +244,5 @@ impl Machine {
             && (&self.user, &self.key_ref) == (&other.user, &other.key_ref)
             && (&self.enrollment.id, &self.enrollment.path)
                 == (&other.enrollment.id, &other.enrollment.path)
-    }
-}
-
-/// "X is not known", with what was probably meant and what there is.
-fn unknown(word: &str, known: &[&str]) -> String {
-    match nearest(word, known.iter().copied()) {
-        Some(one) => format!("{word:?} is not known, did you mean {one:?}?"),
-        None => format!("{word:?} is not known\nuse one of {}", known.join(", ")),
     }
 }

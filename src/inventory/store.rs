@@ -245,7 +245,16 @@ pub fn machine(connection: &Connection, id: &str) -> Result<Machine> {
 /// # Errors
 /// There is no such machine.
 pub fn chain(connection: &Connection, id: &str) -> Result<Vec<Machine>> {
-    let mut chain = vec![machine(connection, id)?];
+    chain_to(connection, machine(connection, id)?)
+}
+
+/// The same for a machine that may not be where the inventory has it.
+///
+/// # Errors
+/// A jump host is not in the inventory.
+pub fn chain_to(connection: &Connection, last: Machine) -> Result<Vec<Machine>> {
+    let id = last.id.clone();
+    let mut chain = vec![last];
     while let Some(jump) = chain.last().and_then(|one| one.proxy_jump.clone()) {
         if chain.iter().any(|one| one.id == jump) {
             // The parser lets no circle through; without this a damaged database would hang us.
@@ -394,7 +403,7 @@ fn read_machine(row: &Row<'_>) -> Result<Machine> {
     Ok(Machine {
         id: row.get("id")?,
         name: row.get("name")?,
-        kind: Kind::parse(&row.get::<_, String>("type")?)?,
+        kind: Kind::named("type", &row.get::<_, String>("type")?)?,
         provider: row.get("provider")?,
         icon: row.get("icon")?,
         tags: list(row, "tags")?,
@@ -414,7 +423,7 @@ fn read_machine(row: &Row<'_>) -> Result<Machine> {
             verified_at: row.get("verified_at")?,
         },
         health: Health {
-            status: Status::parse(&row.get::<_, String>("status")?)?,
+            status: Status::named("status", &row.get::<_, String>("status")?)?,
             latency: row.get("latency")?,
             last_seen: row.get("last_seen")?,
         },

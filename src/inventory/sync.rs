@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
@@ -117,6 +117,7 @@ pub struct Sync {
     clock: Clock,
     stop: Arc<Latch>,
     state: Mutex<State>,
+    told: OnceLock<Box<dyn Fn() + Send + std::marker::Sync>>,
 }
 
 #[derive(Default)]
@@ -140,7 +141,13 @@ impl Sync {
         if let Ok(path) = std::path::absolute(&settings.local_path) {
             settings.local_path = path;
         }
-        Sync { settings, store, clock, stop, state: Mutex::default() }
+        Sync { settings, store, clock, stop, state: Mutex::default(), told: OnceLock::new() }
+    }
+
+    /// Calls `tell` after each sync that worked; only the first call counts. It
+    /// must not wait.
+    pub fn when_synced(&self, tell: impl Fn() + Send + std::marker::Sync + 'static) {
+        let _ = self.told.set(Box::new(tell));
     }
 
     /// Starts the thread `git-sync`: it syncs at once and then at each interval, until the stop
@@ -258,6 +265,9 @@ impl Sync {
             store::insert_sync(tx, &record)?;
             Ok((changes, store::commit_before(tx, &commit)?))
         })?;
+        if let Some(tell) = self.told.get() {
+            tell();
+        }
         self.tidy(&[Some(commit.clone()), previous]);
         let warnings =
             warnings(&trees(&self.settings.local_path).join(&commit), &inventory.scripts);

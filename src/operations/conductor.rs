@@ -3,19 +3,20 @@
 //! workers told, writes it in one transaction, shows it to readers, and only then hands out what
 //! may start next: a script that may be running is always known to the database.
 
-use std::collections::BTreeMap;
+mod jobs;
+
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, never};
 
 use super::queue::{Live, Shared};
-use super::schedule::Schedule;
+use super::schedule::{GivenUp, Plan, Schedule};
 use super::transcript::{Event, What};
-use super::worker::{self, Ending, Job, Message, Outcome, Resume};
-use super::{ExecutionStatus, Operation, Status, Tally, final_status, needs_enrollment, store};
-use crate::error::{Error, Result};
-use crate::inventory::{self, route};
+use super::worker::{self, Ending, Job, Message, Outcome};
+use super::{ExecutionStatus, Operation, Status, Tally, final_status, store};
+use crate::error::Result;
+use crate::inventory::Place;
 use crate::threads::{Handle, spawn};
 
 /// Messages that may wait for the conductor: full means the workers stop reading, and by that
@@ -46,6 +47,8 @@ struct Execution {
     run_id: String,
     status: ExecutionStatus,
     started_at: Option<i64>,
+    /// Where it was started.
+    place: Option<Place>,
     tries: u32,
 }
 
@@ -73,12 +76,13 @@ impl Conductor {
         let (operation, logs, texts) = shared.store.read(|db| {
             Ok((store::operation(db, id)?, store::logs(db, id)?, store::texts(db, id)?))
         })?;
-        let schedule = Schedule::new(
-            operation.targets.len(),
-            operation.scripts.len(),
-            operation.concurrency,
-            operation.keep_going,
-        );
+        let schedule = Schedule::new(Plan {
+            waves: operation.waves.clone().unwrap_or_else(|| vec![operation.targets.len()]),
+            scripts: operation.scripts.len(),
+            limit: operation.concurrency,
+            keep_going: operation.keep_going,
+            max_failures: operation.max_failures,
+        });
         let executions = logs
             .into_iter()
             .map(|log| Execution {
@@ -86,6 +90,7 @@ impl Conductor {
                 run_id: log.run_id,
                 status: log.status,
                 started_at: log.started_at,
+                place: log.place,
             })
             .collect();
         let (sender, messages) = bounded(WAITING);
@@ -142,32 +147,24 @@ impl Conductor {
             let done = executions.iter().take_while(|one| one.status.is_final()).count();
             let next = executions.get(done);
             let running = next.is_some_and(|one| one.status == ExecutionStatus::Running);
-            self.schedule.resume(lane, done, running);
+            let failed = executions.iter().any(|one| one.status == ExecutionStatus::Failed);
+            self.schedule.resume(lane, done, failed, running);
             if running {
                 followed.push(lane * scripts + done);
             }
         }
         log::info!(operation = id.to_string().as_str(); "resumed, {} followed", followed.len());
         for position in followed {
-            let resume = self.resume_point(position, &kept);
-            match self.job(position) {
-                Ok(job) => turn.starts.push(Job { resume: Some(resume), ..job }),
+            match self.follow_job(position, &kept) {
+                Ok(job) => turn.starts.push(job),
                 Err(error) => {
+                    // It may have left something behind, or run on.
                     let outcome = not_run(ExecutionStatus::Failed, &error.to_string());
-                    self.finish(turn, position, outcome);
+                    self.finish(turn, position, Outcome { litter: true, ..outcome });
                 }
             }
         }
         Ok(())
-    }
-
-    fn resume_point(&self, position: usize, kept: &BTreeMap<usize, (usize, usize)>) -> Resume {
-        let started = self.executions[position].started_at.unwrap_or(0);
-        let passed = self.shared.clock.now().saturating_sub(started).max(0).unsigned_abs();
-        let left =
-            self.shared.settings.script_timeout.saturating_sub(Duration::from_millis(passed));
-        let kept = kept.get(&position).copied().unwrap_or_default();
-        Resume { kept, deadline: Instant::now() + left }
     }
 
     fn turn(&self) -> Turn {
@@ -298,10 +295,29 @@ impl Conductor {
                 self.complete(turn, position, not_run(ExecutionStatus::Stopped, error));
             }
         }
-        while let Some(position) = self.schedule.start() {
-            match self.job(position) {
+        self.start(turn);
+        if self.schedule.active() == 0 {
+            let scripts = self.operation.scripts.len();
+            let statuses: Vec<_> = self.executions.iter().map(|one| one.status).collect();
+            let status = final_status(statuses.chunks(scripts));
+            let duration = turn.now - self.operation.started_at.unwrap_or(turn.now);
+            let tally = Tally::of(statuses);
+            self.event(turn, What::End { status, tally, duration });
+            turn.end = Some(status);
+        }
+    }
+
+    /// Starts what may start, wave after wave.
+    fn start(&mut self, turn: &mut Turn) {
+        loop {
+            if let Some(end) = self.schedule.next_wave() {
+                self.give_up(turn, end);
+            }
+            let Some(position) = self.schedule.start() else { return };
+            match self.start_job(position) {
                 Ok(job) => {
                     let execution = &mut self.executions[position];
+                    execution.place = Some(job.place.clone());
                     execution.status = ExecutionStatus::Running;
                     if execution.started_at.is_none() {
                         execution.started_at = Some(turn.now);
@@ -315,14 +331,15 @@ impl Conductor {
                 }
             }
         }
-        if self.schedule.active() == 0 {
-            let scripts = self.operation.scripts.len();
-            let statuses: Vec<_> = self.executions.iter().map(|one| one.status).collect();
-            let status = final_status(statuses.chunks(scripts));
-            let duration = turn.now - self.operation.started_at.unwrap_or(turn.now);
-            let tally = Tally::of(statuses);
-            self.event(turn, What::End { status, tally, duration });
-            turn.end = Some(status);
+    }
+
+    /// Too many targets have failed: the later waves do not run.
+    fn give_up(&mut self, turn: &mut Turn, end: GivenUp) {
+        let error = format!("stopped after wave {}: {} targets failed", end.wave, end.failed);
+        let id = self.operation.id.to_string();
+        log::warn!(operation = id.as_str(); "{error}");
+        for position in end.positions {
+            self.complete(turn, position, not_run(ExecutionStatus::Skipped, &error));
         }
     }
 
@@ -342,7 +359,7 @@ impl Conductor {
                     store::complete(tx, id, *position, outcome, now)?;
                 }
                 for job in &turn.starts {
-                    store::start(tx, id, job.position, &job.run_id, now)?;
+                    store::start(tx, id, job, now)?;
                 }
                 if let Some(status) = turn.end {
                     store::end(tx, id, status, now)?;
@@ -356,43 +373,6 @@ impl Conductor {
                 return false;
             }
         }
-    }
-
-    fn job(&self, position: usize) -> Result<Job> {
-        let (target, script) = self.operation.execution(position);
-        let chain =
-            self.shared.store.read(|db| inventory::store::chain(db, target)).map_err(|error| {
-                match error {
-                    Error::NotFound { .. } => {
-                        Error::Internal("the link is no longer in the inventory".to_owned())
-                    }
-                    other => other,
-                }
-            })?;
-        let settings = &self.shared.settings;
-        let (Some(machine), Some(target)) = (chain.last(), route::target(&chain, &settings.keys))
-        else {
-            return Err(Error::Internal("the link has no route".to_owned()));
-        };
-        let check = needs_enrollment(
-            settings.enrollment_required,
-            self.operation.check_ids,
-            machine.enrollment.required,
-        );
-        Ok(Job {
-            position,
-            run_id: self.executions[position].run_id.clone(),
-            target,
-            text: Arc::clone(&self.texts[position % self.operation.scripts.len()]),
-            flags: self.operation.flags.get(script).cloned().unwrap_or_default(),
-            client: check.then(|| (machine.enrollment.path.clone(), machine.enrollment.id.clone())),
-            limit: settings.output_limit,
-            resume: None,
-            timeout: settings.script_timeout,
-            grace: settings.stop_grace,
-            command_timeout: settings.command_timeout,
-            retry_delay: settings.retry_delay,
-        })
     }
 
     fn free_worker(&mut self, position: usize) {

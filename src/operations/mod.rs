@@ -7,14 +7,20 @@
 
 mod cleanup;
 mod conductor;
+mod difference;
+mod groups;
 mod output;
 mod queue;
 mod remote;
+mod retry;
 mod run;
 mod schedule;
 mod store;
 mod submit;
+mod targets;
 mod transcript;
+mod waves;
+mod way;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -22,14 +28,20 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+pub use difference::{Comparison, Difference, Named};
+pub use groups::Group;
 pub use queue::Operations;
-pub use schedule::Schedule;
+pub use retry::Unfinished;
+pub use schedule::{GivenUp, Plan, Schedule};
 pub use store::{Cursor, Filter, Log, Page, ScriptOutput};
 pub use submit::Request;
+pub use targets::{Choice, Targets};
 pub use transcript::{Batch, Event, Reader, Transcript, What};
+pub use waves::{Share, Wave};
 
 use crate::error::{Error, Noun};
 use crate::inventory::route::Keys;
+use crate::words::words;
 
 /// The limits of operations, and where the keys are.
 #[derive(Debug, Clone)]
@@ -80,30 +92,6 @@ impl FromStr for Id {
     }
 }
 
-/// The words of the statuses, for the database and the wire.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $one:ident = $word:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum $name { $($(#[$of])* $one,)* }
-
-        impl $name {
-            /// Every word.
-            pub const WORDS: &'static [&'static str] = &[$($word),*];
-
-            /// The word of the contract.
-            pub fn as_str(self) -> &'static str {
-                match self { $($name::$one => $word,)* }
-            }
-
-            /// The value that a word names.
-            pub fn parse(word: &str) -> Option<$name> {
-                match word { $($word => Some($name::$one),)* _ => None }
-            }
-        }
-    };
-}
-
 words!(
     /// Where an operation stands.
     Status {
@@ -135,7 +123,7 @@ words!(
         Failed = "failed",
         /// It was stopped on request.
         Stopped = "stopped",
-        /// An earlier script of its target failed.
+        /// An earlier script of its target failed, or too many targets of earlier waves.
         Skipped = "skipped",
     }
 );
@@ -163,7 +151,7 @@ pub struct Tally {
     pub failed: u32,
     /// On request.
     pub stopped: u32,
-    /// Not at all, after an earlier failure.
+    /// Not at all, after earlier failures.
     pub skipped: u32,
 }
 
@@ -207,6 +195,12 @@ pub struct Operation {
     pub triggered_by: String,
     /// The commit of the scripts.
     pub commit_hash: String,
+    /// How many targets each wave has, in their order; none when all run at once.
+    pub waves: Option<Vec<usize>>,
+    /// A wave that ends with more failed targets than this is the last one.
+    pub max_failures: usize,
+    /// The operation that this one repeats in part.
+    pub retry_of: Option<Id>,
     /// When it was asked for, in milliseconds since the epoch.
     pub created_at: i64,
     /// When it began.
@@ -225,6 +219,17 @@ impl Operation {
     pub fn execution(&self, position: usize) -> (&str, &str) {
         let scripts = self.scripts.len();
         (&self.targets[position / scripts], &self.scripts[position % scripts])
+    }
+
+    /// The targets of each wave; none when all run at once.
+    pub fn waves(&self) -> Option<Vec<&[String]>> {
+        let mut rest = &self.targets[..];
+        let mut take = |size: &usize| {
+            let (wave, later) = rest.split_at((*size).min(rest.len()));
+            rest = later;
+            wave
+        };
+        Some(self.waves.as_ref()?.iter().map(&mut take).collect())
     }
 
     /// The number of executions.

@@ -26,7 +26,7 @@ const CONDUCT_TRIES: u64 = 3;
 
 /// The handle of operations.
 pub struct Operations {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     catalogue: Arc<Catalogue>,
     queue: Sender<Id>,
     submitting: Mutex<()>,
@@ -217,6 +217,14 @@ impl Operations {
     /// How many operations wait, and how many have not ended.
     pub fn figures(&self) -> (usize, usize) {
         (self.shared.waiting(), lock(&self.shared.live).len())
+    }
+
+    /// How many operations that are kept have ended, by status.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn finished(&self) -> Result<Vec<(String, u64)>> {
+        self.shared.store.read(store::finished)
     }
 
     /// Takes no more work, waits for what runs until `deadline`, then leaves it: the scripts go

@@ -223,6 +223,10 @@ impl<'a> Run<'a> {
 
     /// How it ended is not known.
     fn unknown(&self, reason: String) -> End {
+        let reason = match &self.job.moved {
+            Some(moved) => format!("{reason}; {moved}"),
+            None => reason,
+        };
         match self.stopping {
             None => End::Lost(reason),
             Some(Why::Asked) => End::Stopped(None, Some(reason)),

@@ -1,51 +1,105 @@
 //! The schedule: which execution may start next. Pure rules, no thread and no clock.
 //!
 //! Each target is a lane; its scripts run in order, one at a time. A lane that has begun goes on
-//! before a new one begins, so that a target is finished while its connection is warm.
+//! before a new one begins, so that a target is finished while its connection is warm. Lanes are
+//! in waves: one wave is open, and the next one opens when it has ended, unless too many lanes
+//! have failed by then.
 
 use std::collections::VecDeque;
+
+/// What is to be done, and within which limits.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// How many targets each wave has, one after the other.
+    pub waves: Vec<usize>,
+    /// Scripts on each target.
+    pub scripts: usize,
+    /// Executions at a time.
+    pub limit: usize,
+    /// Whether a failed script does not keep the later ones of its target from running.
+    pub keep_going: bool,
+    /// With more failed targets than this, no further wave begins.
+    pub max_failures: usize,
+}
 
 /// What is still to be done of an operation. A position is `target × scripts + script`.
 #[derive(Debug)]
 pub struct Schedule {
-    scripts: usize,
-    limit: usize,
-    keep_going: bool,
+    plan: Plan,
+    /// Waves that have begun; the last of them is open.
+    begun: usize,
     /// Lanes that wait for a place, in the order in which they get one.
     waiting: VecDeque<usize>,
     /// The next script of each lane.
     next: Vec<usize>,
+    /// Whether a script of the lane failed.
+    failed: Vec<bool>,
     active: usize,
+    /// The rest was given up; only what is put back starts again.
+    halted: bool,
+}
+
+/// Too many targets have failed by the end of a wave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenUp {
+    /// The wave after which it was, from 1.
+    pub wave: usize,
+    /// Targets that have failed in all.
+    pub failed: usize,
+    /// The positions that will not run any more: those of all later waves.
+    pub positions: Vec<usize>,
 }
 
 impl Schedule {
-    /// Everything is to be done, at most `limit` executions at a time. With `keep_going` a failed
-    /// script does not keep the later ones of its target from running.
-    pub fn new(targets: usize, scripts: usize, limit: usize, keep_going: bool) -> Schedule {
-        let waiting = (0..targets).filter(|_| scripts > 0).collect();
-        Schedule { scripts, limit, keep_going, waiting, next: vec![0; targets], active: 0 }
+    /// Everything is to be done, and the first wave is open.
+    pub fn new(plan: Plan) -> Schedule {
+        let lanes = plan.waves.iter().sum();
+        let (next, failed) = (vec![0; lanes], vec![false; lanes]);
+        let waiting = VecDeque::new();
+        let mut schedule =
+            Schedule { plan, begun: 0, waiting, next, failed, active: 0, halted: false };
+        schedule.open();
+        schedule
     }
 
-    /// Takes up a lane after a restart: its first `done` scripts have ended, and the next one is
-    /// running when `running` is set. Lanes that are not taken up start from their beginning.
-    pub fn resume(&mut self, lane: usize, done: usize, running: bool) {
+    /// Takes up a lane after a restart: its first `done` scripts have ended, one of them badly when
+    /// `failed` is set, and the next one is running when `running` is set. Lanes come in order.
+    pub fn resume(&mut self, lane: usize, done: usize, failed: bool, running: bool) {
+        while (done > 0 || running) && lane >= self.end() {
+            self.open();
+        }
         self.next[lane] = done;
+        self.failed[lane] = failed;
         self.waiting.retain(|one| *one != lane);
         if running {
             self.active += 1;
             self.next[lane] += 1;
-        } else if done < self.scripts {
+        } else if done < self.plan.scripts && lane < self.end() {
             self.waiting.push_back(lane);
         }
     }
 
+    /// Goes on to the next wave when the open one has ended; or gives up instead, once.
+    #[must_use]
+    pub fn next_wave(&mut self) -> Option<GivenUp> {
+        while self.active == 0 && self.waiting.is_empty() && self.begun < self.plan.waves.len() {
+            let failed = self.failed.iter().filter(|failed| **failed).count();
+            if failed > self.plan.max_failures {
+                let wave = self.begun;
+                return Some(GivenUp { wave, failed, positions: self.halt() });
+            }
+            self.open();
+        }
+        None
+    }
+
     /// The position to start now, if there is one; it counts as running from here on.
     pub fn start(&mut self) -> Option<usize> {
-        if self.active >= self.limit {
+        if self.active >= self.plan.limit {
             return None;
         }
         let lane = self.waiting.pop_front()?;
-        let position = lane * self.scripts + self.next[lane];
+        let position = lane * self.plan.scripts + self.next[lane];
         self.next[lane] += 1;
         self.active += 1;
         Some(position)
@@ -55,9 +109,13 @@ impl Schedule {
     #[must_use]
     pub fn ended(&mut self, position: usize, success: bool) -> Vec<usize> {
         self.active -= 1;
-        let lane = position / self.scripts;
-        if success || self.keep_going {
-            if self.next[lane] < self.scripts {
+        let lane = position / self.plan.scripts;
+        self.failed[lane] |= !success;
+        if self.halted {
+            return Vec::new();
+        }
+        if success || self.plan.keep_going {
+            if self.next[lane] < self.plan.scripts {
                 self.waiting.push_front(lane);
             }
             return Vec::new();
@@ -68,8 +126,8 @@ impl Schedule {
     /// A running execution turned out not to have started; it is to be started again.
     pub fn put_back(&mut self, position: usize) {
         self.active -= 1;
-        let lane = position / self.scripts;
-        self.next[lane] = position % self.scripts;
+        let lane = position / self.plan.scripts;
+        self.next[lane] = position % self.plan.scripts;
         self.waiting.push_front(lane);
     }
 
@@ -77,6 +135,8 @@ impl Schedule {
     #[must_use]
     pub fn halt(&mut self) -> Vec<usize> {
         self.waiting.clear();
+        self.begun = self.plan.waves.len();
+        self.halted = true;
         (0..self.next.len()).flat_map(|lane| self.abandon(lane)).collect()
     }
 
@@ -85,84 +145,24 @@ impl Schedule {
         self.active
     }
 
+    /// Where the lanes of the waves that have begun end.
+    fn end(&self) -> usize {
+        self.plan.waves[..self.begun].iter().sum()
+    }
+
+    fn open(&mut self) {
+        let first = self.end();
+        self.begun = (self.begun + 1).min(self.plan.waves.len());
+        let to_do = |lane: &usize| self.next[*lane] < self.plan.scripts;
+        self.waiting.extend((first..self.end()).filter(to_do));
+    }
+
     fn abandon(&mut self, lane: usize) -> Vec<usize> {
-        let rest = self.next[lane]..self.scripts;
-        self.next[lane] = self.scripts;
-        rest.map(|script| lane * self.scripts + script).collect()
+        let rest = self.next[lane]..self.plan.scripts;
+        self.next[lane] = self.plan.scripts;
+        rest.map(|script| lane * self.plan.scripts + script).collect()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn a_lane_that_has_begun_goes_first() {
-        let mut schedule = Schedule::new(3, 2, 2, false);
-        assert_eq!(
-            (schedule.start(), schedule.start(), schedule.start()),
-            (Some(0), Some(2), None)
-        );
-        assert!(schedule.ended(2, true).is_empty());
-        assert_eq!(schedule.start(), Some(3));
-    }
-
-    #[test]
-    fn a_failure_skips_the_rest_of_its_target_only() {
-        let mut schedule = Schedule::new(2, 3, 1, false);
-        assert_eq!(schedule.start(), Some(0));
-        assert_eq!(schedule.ended(0, false), [1, 2]);
-        assert_eq!(schedule.start(), Some(3));
-        assert_eq!(schedule.halt(), [4, 5]);
-        assert!(schedule.ended(3, true).is_empty());
-        assert_eq!((schedule.start(), schedule.active()), (None, 0));
-    }
-
-    #[test]
-    fn a_restart_goes_on_where_it_was() {
-        let mut schedule = Schedule::new(3, 2, 5, false);
-        schedule.resume(0, 2, false); // finished
-        schedule.resume(1, 0, true); // its first script is running
-        assert_eq!((schedule.start(), schedule.start()), (Some(4), None));
-        assert!(schedule.ended(2, true).is_empty());
-        assert_eq!(schedule.start(), Some(3));
-        schedule.put_back(3);
-        assert_eq!(schedule.start(), Some(3));
-    }
-
-    proptest! {
-        /// P18: never more than N at once; each execution runs once or is skipped, in order.
-        #[test]
-        fn p18_never_more_than_n_at_once(
-            targets in 0_usize..8,
-            scripts in 1_usize..5,
-            limit in 1_usize..6,
-            keep_going: bool,
-            choices in proptest::collection::vec((any::<prop::sample::Index>(), any::<bool>()), 40),
-        ) {
-            let mut schedule = Schedule::new(targets, scripts, limit, keep_going);
-            let mut running: Vec<usize> = Vec::new();
-            let mut seen = vec![0; targets * scripts];
-            for (choice, success) in choices {
-                while let Some(position) = schedule.start() {
-                    prop_assert!(!running.iter().any(|one| one / scripts == position / scripts));
-                    prop_assert!(seen[position] == 0);
-                    seen[position] += 1;
-                    running.push(position);
-                }
-                prop_assert!(running.len() <= limit);
-                prop_assert_eq!(running.len(), schedule.active());
-                if running.is_empty() {
-                    break;
-                }
-                let position = running.swap_remove(choice.index(running.len()));
-                for skipped in schedule.ended(position, success) {
-                    prop_assert!(!keep_going && skipped > position);
-                    seen[skipped] += 1;
-                }
-            }
-            prop_assert!(seen.iter().all(|times| *times == 1));
-        }
-    }
-}
+mod tests;

@@ -1,18 +1,23 @@
 //! The SQL of operations.
 
 mod events;
+mod litter;
+mod results;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(super) use events::{append, events, kept, last_event, output};
+pub(super) use litter::{Spot, cleaned, litter};
+pub(super) use results::{Fingerprint, fingerprint};
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, Transaction, params};
 
-use super::worker::Outcome;
+use super::worker::{Job, Outcome};
 use super::{ExecutionStatus, Id, Operation, Status, Tally};
 use crate::error::{Error, Noun, Result};
+use crate::inventory::Place;
+use crate::ssh::Stream;
 
 /// The text of a script as it was at submission.
 #[derive(Debug, Clone)]
@@ -39,6 +44,8 @@ pub struct Log {
     pub exit_code: Option<i32>,
     /// Whether output was cut at the limit.
     pub truncated: bool,
+    /// Where it was started; none when it was not, or by an older version.
+    pub place: Option<Place>,
     /// When it was handed to its worker, in milliseconds since the epoch.
     pub started_at: Option<i64>,
     /// When it ended.
@@ -61,6 +68,16 @@ pub struct ScriptOutput {
     pub stdout: Vec<u8>,
     /// Standard error, any bytes.
     pub stderr: Vec<u8>,
+}
+
+impl ScriptOutput {
+    /// One of both.
+    pub fn of(&self, stream: Stream) -> &[u8] {
+        match stream {
+            Stream::Stdout => &self.stdout,
+            Stream::Stderr => &self.stderr,
+        }
+    }
 }
 
 /// Which operations to list: those for which everything given is true.
@@ -105,8 +122,8 @@ pub(super) fn insert(
 ) -> Result<Id> {
     tx.prepare_cached(
         "INSERT INTO operations (status, scripts, targets, flags, concurrency, keep_going,
-             check_ids, triggered_by, commit_hash, created_at)
-         VALUES ('queued', ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+             check_ids, triggered_by, commit_hash, created_at, waves, max_failures, retry_of)
+         VALUES ('queued', ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     )?
     .execute(params![
         json(&operation.scripts)?,
@@ -118,6 +135,9 @@ pub(super) fn insert(
         operation.triggered_by,
         operation.commit_hash,
         operation.created_at,
+        operation.waves.as_ref().map(json).transpose()?,
+        operation.max_failures as i64,
+        operation.retry_of.map(|id| id.0),
     ])?;
     let id = tx.last_insert_rowid();
     let mut insert = tx.prepare_cached(
@@ -151,6 +171,15 @@ pub(super) fn operation(db: &Connection, id: Id) -> Result<Operation> {
         .query_and_then([id.0], read_operation)?
         .next()
         .unwrap_or_else(|| Err(Error::not_found(Noun::Operation, id.to_string())))
+}
+
+/// How many operations that are kept have ended, by how.
+pub(super) fn finished(db: &Connection) -> Result<Vec<(String, u64)>> {
+    let sql = "SELECT status, count(*) FROM operations WHERE ended_at IS NOT NULL
+               GROUP BY status ORDER BY status";
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, u32>(1)?.into())))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// The numbers of all operations that have not ended, oldest first.
@@ -238,20 +267,15 @@ pub(super) fn begin(tx: &Transaction<'_>, id: Id, now: i64) -> Result<()> {
     Ok(())
 }
 
-/// An execution is about to be handed to a worker, under this run id.
-pub(super) fn start(
-    tx: &Transaction<'_>,
-    id: Id,
-    position: usize,
-    run_id: &str,
-    now: i64,
-) -> Result<()> {
+/// An execution is about to be handed to a worker.
+pub(super) fn start(tx: &Transaction<'_>, id: Id, job: &Job, now: i64) -> Result<()> {
+    let Place { host, port, user, jump } = &job.place;
     tx.prepare_cached(
         "UPDATE operation_logs SET status = 'running', run_id = ?3,
-             started_at = coalesce(started_at, ?4)
+             started_at = coalesce(started_at, ?4), host = ?5, port = ?6, user = ?7, jump = ?8
          WHERE operation = ?1 AND position = ?2",
     )?
-    .execute(params![id.0, position as i64, run_id, now])?;
+    .execute(params![id.0, job.position as i64, job.run_id, now, host, port, user, jump])?;
     Ok(())
 }
 
@@ -304,39 +328,6 @@ pub(super) fn end(tx: &Transaction<'_>, id: Id, status: Status, now: i64) -> Res
     Ok(())
 }
 
-/// What may still be on a target of runs whose results are in the database.
-#[derive(Debug, Default)]
-pub(super) struct Litter {
-    /// Runs that have ended.
-    pub(super) ended: Vec<String>,
-    /// Runs of which only the database says that they are over.
-    pub(super) unknown: Vec<String>,
-}
-
-/// What may still be on the targets, by target.
-pub(super) fn litter(db: &Connection) -> Result<BTreeMap<String, Litter>> {
-    let mut query = db.prepare_cached(
-        "SELECT target, run_id, exit_code IS NOT NULL FROM operation_logs WHERE litter = 1",
-    )?;
-    let mut rows = query.query([])?;
-    let mut litter: BTreeMap<String, Litter> = BTreeMap::new();
-    while let Some(row) = rows.next()? {
-        let of_target = litter.entry(row.get(0)?).or_default();
-        let list = if row.get(2)? { &mut of_target.ended } else { &mut of_target.unknown };
-        list.push(row.get(1)?);
-    }
-    Ok(litter)
-}
-
-/// Those directories are gone.
-pub(super) fn cleaned(tx: &Transaction<'_>, run_ids: &[String]) -> Result<()> {
-    let mut update = tx.prepare_cached("UPDATE operation_logs SET litter = 0 WHERE run_id = ?1")?;
-    for run_id in run_ids {
-        update.execute([run_id])?;
-    }
-    Ok(())
-}
-
 /// The executions are counted by a subquery each, which only reads the operation's own rows.
 const SELECT: &str = "SELECT o.*,
     (SELECT count(*) FROM operation_logs WHERE operation = o.id AND status = 'success') AS success,
@@ -358,6 +349,9 @@ fn read_operation(row: &Row<'_>) -> Result<Operation> {
         status: Status::parse(&status).ok_or_else(|| strange("status", &status))?,
         triggered_by: row.get("triggered_by")?,
         commit_hash: row.get("commit_hash")?,
+        waves: row.get::<_, Option<String>>("waves")?.map(|text| from_json(&text)).transpose()?,
+        max_failures: position(row, "max_failures")?,
+        retry_of: row.get::<_, Option<i64>>("retry_of")?.map(Id),
         created_at: row.get("created_at")?,
         started_at: row.get("started_at")?,
         ended_at: row.get("ended_at")?,
@@ -379,10 +373,17 @@ fn read_log(row: &Row<'_>) -> Result<Log> {
         status: read_status(row)?,
         exit_code: row.get("exit_code")?,
         truncated: row.get("truncated")?,
+        place: read_place(row)?,
         started_at: row.get("started_at")?,
         ended_at: row.get("ended_at")?,
         error: row.get("error")?,
     })
+}
+
+fn read_place(row: &Row<'_>) -> Result<Option<Place>> {
+    let Some(host) = row.get("host")? else { return Ok(None) };
+    let (port, user, jump) = (row.get("port")?, row.get("user")?, row.get("jump")?);
+    Ok(Some(Place { host, port, user, jump }))
 }
 
 fn read_status(row: &Row<'_>) -> Result<ExecutionStatus> {

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::store::{self, Text};
-use super::{Id, Operation, Settings, Status, Tally, needs_enrollment};
+use super::waves::{self, Share, Wave};
+use super::{Id, Operation, Settings, Status, Tally, Targets, needs_enrollment, targets};
 use crate::error::{Error, Field, Result, Unenrolled};
 use crate::inventory::catalogue::Catalogue;
-use crate::inventory::{self, Machine, Script};
+use crate::inventory::{self, Filter, Machine, Script, Sort};
 use crate::ssh::program::nonce;
 use crate::store::Store;
 
@@ -22,8 +23,8 @@ const MAX_FLAGS: usize = 100;
 pub struct Request {
     /// The scripts' ids, in the order in which they run on each target.
     pub scripts: Vec<String>,
-    /// The links' ids.
-    pub targets: Vec<String>,
+    /// The machines.
+    pub targets: Targets,
     /// Flags by script.
     pub flags: BTreeMap<String, Vec<String>>,
     /// Executions at a time; none for the configured default.
@@ -32,6 +33,12 @@ pub struct Request {
     pub require_enrollment: bool,
     /// Whether scripts run after an earlier one failed on the same target.
     pub keep_going: bool,
+    /// The targets in parts, one after the other; none for all at once.
+    pub waves: Option<Vec<Wave>>,
+    /// How many targets may have failed at the end of a wave for the next one to begin.
+    pub max_failures: Share,
+    /// The operation that this one repeats in part.
+    pub retry_of: Option<Id>,
 }
 
 /// Checks a request whole and writes it down as a queued operation.
@@ -47,17 +54,23 @@ pub(super) fn submit(
     let (scripts, machines) = db.read(|db| {
         let scripts: Result<Vec<Script>> =
             request.scripts.iter().map(|id| inventory::store::script(db, id)).collect();
-        let machines: Result<Vec<Machine>> =
-            request.targets.iter().map(|id| inventory::store::machine(db, id)).collect();
+        let machines: Result<Vec<Machine>> = match &request.targets {
+            Targets::Named(ids) => ids.iter().map(|id| inventory::store::machine(db, id)).collect(),
+            Targets::Chosen(choice) => {
+                let (filter, sort) = (Filter::default(), Sort::default()); // by id
+                inventory::store::machines(db, &filter, sort).and_then(|all| choice.of(all))
+            }
+        };
         Ok((scripts?, machines?))
     })?;
     flags(&scripts, &request.flags)?;
+    let waves = request.waves.as_ref().map(|waves| waves::resolve(waves, machines.len()));
     let (commit_hash, texts) = texts(catalogue, &request.scripts)?;
     enrolled(&machines, settings, request.require_enrollment)?;
     let operation = Operation {
         id: Id(0),
         scripts: request.scripts,
-        targets: request.targets,
+        targets: machines.iter().map(|machine| machine.id.clone()).collect(),
         flags: request.flags,
         concurrency: request.concurrency.unwrap_or(settings.default_concurrency),
         keep_going: request.keep_going,
@@ -65,6 +78,9 @@ pub(super) fn submit(
         status: Status::Queued,
         triggered_by: by.to_owned(),
         commit_hash,
+        waves: waves.transpose()?,
+        max_failures: request.max_failures.at_most(machines.len()),
+        retry_of: request.retry_of,
         created_at: now,
         started_at: None,
         ended_at: None,
@@ -76,9 +92,13 @@ pub(super) fn submit(
 
 /// What can be seen without looking anything up; all problems at once.
 fn shape(request: &Request, settings: &Settings) -> Result<()> {
-    if request.targets.is_empty() {
-        return Err(Error::NoTargets);
-    }
+    let ids = match &request.targets {
+        Targets::Named(ids) if ids.is_empty() => {
+            return Err(targets::none("name at least one link in \"targets\""));
+        }
+        Targets::Named(ids) => &ids[..],
+        Targets::Chosen(_) => &[],
+    };
     let mut fields = Vec::new();
     let mut wrong = |name: &str, message: String| {
         fields.push(Field { name: name.to_owned(), message });
@@ -87,7 +107,7 @@ fn shape(request: &Request, settings: &Settings) -> Result<()> {
         let count = request.scripts.len();
         wrong("scripts", format!("from 1 to {MAX_SCRIPTS} scripts can be run, not {count}"));
     }
-    for (name, ids) in [("scripts", &request.scripts), ("targets", &request.targets)] {
+    for (name, ids) in [("scripts", &request.scripts[..]), ("targets", ids)] {
         let mut seen = HashSet::new();
         if let Some(twice) = ids.iter().find(|id| !seen.insert(*id)) {
             wrong(name, format!("{twice:?} is named twice"));
@@ -96,6 +116,10 @@ fn shape(request: &Request, settings: &Settings) -> Result<()> {
     let most = settings.max_concurrency;
     if request.concurrency.is_some_and(|number| number == 0 || number > most) {
         wrong("concurrency", format!("is a whole number from 1 to {most}"));
+    }
+    let never = [Share::Count(0), Share::Percent(0)];
+    if request.waves.is_none() && !never.contains(&request.max_failures) {
+        wrong("max_failures", "has a meaning only together with \"waves\"".to_owned());
     }
     if settings.enrollment_required && !request.require_enrollment {
         let hint = "the configuration demands enrolment\nleave the field out";

@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, Sender};
 use super::ExecutionStatus;
 use super::output::Intakes;
 use super::run::{End, Run};
+use crate::inventory::Place;
 use crate::ssh::{Dial, Stream, Target};
 use crate::threads::{Latch, guard};
 
@@ -21,8 +22,12 @@ pub(super) struct Job {
     pub(super) position: usize,
     /// Names its directory on the target.
     pub(super) run_id: String,
-    /// The machine.
+    /// Where the machine is, for whoever follows it after us.
+    pub(super) place: Place,
+    /// The same, to be dialled.
     pub(super) target: Target,
+    /// Names both places when it was started before and the inventory now has another one.
+    pub(super) moved: Option<String>,
     /// The script.
     pub(super) text: Arc<[u8]>,
     /// Its arguments.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::threads::Latch;
+use crate::words::words;
 
 mod command;
 mod connect;
@@ -25,6 +26,7 @@ mod wait;
 
 pub use failure::{Failure, Kind};
 pub use pool::{Figures, Pool};
+pub use trust::{KnownKey, known_keys};
 
 /// How connections are made and kept.
 #[derive(Debug, Clone)]
@@ -167,14 +169,15 @@ pub enum Event {
     TimedOut,
 }
 
-/// An output stream of a command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
-}
+words!(
+    /// An output stream of a command.
+    Stream {
+        /// Standard output.
+        Stdout = "stdout",
+        /// Standard error.
+        Stderr = "stderr",
+    }
+);
 
 /// How a command ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,8 +8,12 @@ use super::failed;
 use crate::error::{Error, Result};
 
 /// Each step once and for ever: a released one is never edited.
-const STEPS: &[&str] =
-    &[include_str!("../../sql/0001_core.sql"), include_str!("../../sql/0002_audit.sql")];
+const STEPS: &[&str] = &[
+    include_str!("../../sql/0001_core.sql"),
+    include_str!("../../sql/0002_audit.sql"),
+    include_str!("../../sql/0004_health.sql"),
+    include_str!("../../sql/0006_waves.sql"),
+];
 
 const LATEST: u32 = STEPS.len() as u32;
 

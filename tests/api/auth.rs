@@ -51,7 +51,7 @@ fn login_refuses(linkops: &LinkOps) {
     for (body, code, field) in [
         (r#"{"username":"vera","password":"x","remember":true}"#, "VALIDATION_FAILED", "remember"),
         (r#"{"username":"vera"}"#, "VALIDATION_FAILED", "password"),
-        (r#"{"username":"vera","password":7}"#, "VALIDATION_FAILED", "body"),
+        (r#"{"username":"vera","password":7}"#, "VALIDATION_FAILED", "password"),
         (r#"["vera","x"]"#, "VALIDATION_FAILED", "body"),
         (r#"{"username":"vera","#, "INVALID_JSON", ""),
         ("", "INVALID_JSON", ""),

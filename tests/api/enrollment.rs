@@ -132,7 +132,7 @@ fn bad_input(linkops: &LinkOps) {
     for (path, body, field) in [
         ("/api/links/vps-01/verify", json!({ "force": true }), "force"),
         ("/api/links/verify", json!({ "target": ["vps-01"] }), "target"),
-        ("/api/links/verify", json!({ "targets": "vps-01" }), "body"),
+        ("/api/links/verify", json!({ "targets": "vps-01" }), "targets"),
     ] {
         let error = failure(&post(path, body), 400, "VALIDATION_FAILED");
         assert!(error["details"]["fields"][field].is_string(), "{error}");

@@ -5,15 +5,18 @@ mod auth;
 mod enrollment;
 mod errors;
 mod git;
+mod groups;
 mod links;
 mod openapi;
 mod operations;
 mod queue;
+mod retry;
 mod roles;
 mod run;
 mod scripts;
 mod server;
 mod tokens;
+mod waves;
 
 use std::io::Write;
 use std::process::{Output, Stdio};

@@ -187,6 +187,7 @@ fn closed_sets_of_words_are_those_of_the_code() {
     assert_eq!(*schema("LinkStatus"), json!(inventory::Status::WORDS));
     assert_eq!(*schema("OperationStatus"), json!(operations::Status::WORDS));
     assert_eq!(*schema("ExecutionStatus"), json!(operations::ExecutionStatus::WORDS));
+    assert_eq!(*schema("Unfinished"), json!(operations::Unfinished::WORDS));
     assert_eq!(*schema("Role"), json!([Role::Viewer, Role::Operator, Role::Admin]));
     let parameters = DOCUMENT["paths"]["/api/links"]["get"]["parameters"].as_array().unwrap();
     let sort = parameters.iter().find(|one| one["name"] == "sort").unwrap();

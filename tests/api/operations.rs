@@ -8,15 +8,18 @@ use crate::support::client::Reply;
 use crate::support::fleet::Fleet;
 use crate::support::linkops::LinkOps;
 
-const SHAPE: [&str; 12] = [
+const SHAPE: [&str; 15] = [
     "id",
     "scripts",
     "targets",
     "flags",
     "concurrency",
+    "waves",
+    "max_failures",
     "status",
     "triggered_by",
     "commit_hash",
+    "retry_of",
     "started",
     "ended",
     "duration",
@@ -75,8 +78,8 @@ fn list(linkops: &LinkOps, query: &str) -> Value {
 
 /// R5.6, R11.1, R11.3, P33
 fn shape_of_one(one: &Value, commit: &str) {
-    assert_eq!(keys(one)[..12], SHAPE);
-    assert_eq!(keys(one)[12..], ["logs"]);
+    assert_eq!(keys(one)[..15], SHAPE);
+    assert_eq!(keys(one)[15..], ["logs"]);
     assert_eq!((&one["commit_hash"], &one["triggered_by"]), (&json!(commit), &json!("admin")));
     assert_eq!(one["result"], json!({ "success": 0, "failed": 1, "stopped": 0, "skipped": 1 }));
     let (started, ended) = (one["started"].as_i64().unwrap(), one["ended"].as_i64().unwrap());

@@ -2,9 +2,11 @@
 
 mod live;
 mod mixed;
+mod moved;
 mod output;
 mod prepared;
 mod restart;
 mod results;
 mod seam;
 mod stop;
+mod waves;

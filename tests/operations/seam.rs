@@ -18,7 +18,8 @@ use linkops::inventory::catalogue::Catalogue;
 use linkops::inventory::route::Keys;
 use linkops::inventory::sync;
 use linkops::operations::{
-    Event, ExecutionStatus, Id, Log, Operation, Operations, Request, ScriptOutput, Settings, What,
+    Event, ExecutionStatus, Id, Log, Operation, Operations, Request, ScriptOutput, Settings, Share,
+    Targets, What,
 };
 use linkops::ssh::{Failure, Kind};
 use linkops::store::Store;
@@ -220,11 +221,14 @@ fn request(targets: &[&str], scripts: &[&str]) -> Request {
     let owned = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
     Request {
         scripts: owned(scripts),
-        targets: owned(targets),
+        targets: Targets::Named(owned(targets)),
         flags: BTreeMap::new(),
         concurrency: None,
         require_enrollment: false,
         keep_going: false,
+        waves: None,
+        max_failures: Share::Count(0),
+        retry_of: None,
     }
 }
 

@@ -29,6 +29,10 @@ pub struct Machine {
     pub client_file: PathBuf,
     /// The machine to go through.
     pub jump: Option<String>,
+    /// Its type.
+    pub kind: String,
+    /// Its tags.
+    pub tags: Vec<String>,
 }
 
 /// A script of the catalogue.
@@ -86,7 +90,9 @@ impl Fleet {
         let client_file = self.directory.path().join(format!("client_id_{id}"));
         fs::write(&client_file, format!("{client_id}\n")).unwrap();
         let (id, host, jump) = (id.to_owned(), host.to_owned(), None);
-        self.machines.push(Machine { id, host, port, client_id, client_file, jump });
+        let (kind, tags) = ("VPS".to_owned(), Vec::new());
+        let machine = Machine { id, host, port, client_id, client_file, jump, kind, tags };
+        self.machines.push(machine);
         self.machines.last_mut().unwrap()
     }
 
@@ -145,9 +151,11 @@ impl Fleet {
         for one in &self.machines {
             let jump = one.jump.as_deref().unwrap_or("null");
             text += &format!(
-                "  {}:\n    type: VPS\n    host: {}\n    port: {}\n    user: {}\n    enrollment:\n      \
-                 clientId: {}\n      path: {}\n    ssh:\n      proxyJump: {jump}\n",
+                "  {}:\n    type: {}\n    tags: {}\n    host: {}\n    port: {}\n    user: {}\n    \
+                 enrollment:\n      clientId: {}\n      path: {}\n    ssh:\n      proxyJump: {jump}\n",
                 one.id,
+                one.kind,
+                serde_json::to_string(&one.tags).unwrap(),
                 one.host,
                 one.port,
                 self.sshd.user(),

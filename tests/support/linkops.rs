@@ -47,6 +47,7 @@ impl LinkOps {
              [git]\nrepository_url = {url}\nlocal_path = git-repo\nsync_interval_minutes = 0\n\
              [ssh]\nkeys_directory = {}\nknown_hosts_path = ssh/known_hosts\n\
              connection_timeout = 10\nmax_retries = 2\nretry_delay = 1\n\
+             [health]\ncheck_interval_minutes = 0\n\
              [operations]\nmax_concurrency = 50\nstop_grace = 2\n\
              [logging]\npath = api.log\nlevel = DEBUG\n",
             "s".repeat(40),
@@ -155,6 +156,18 @@ impl LinkOps {
     /// The process id.
     pub fn id(&self) -> u32 {
         self.child.as_ref().unwrap().id()
+    }
+
+    /// The resident memory of the process, in KiB: now, and the most since the last call.
+    pub fn memory(&self) -> (usize, usize) {
+        let process = PathBuf::from(format!("/proc/{}", self.id()));
+        let status = fs::read_to_string(process.join("status")).unwrap();
+        let figure = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.split_whitespace().next().unwrap().parse().unwrap()
+        };
+        fs::write(process.join("clear_refs"), "5").unwrap(); // the most begins anew
+        (figure("VmRSS:"), figure("VmHWM:"))
     }
 
     /// Where it listens.

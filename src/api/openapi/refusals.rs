@@ -68,16 +68,23 @@ impl Codes {
         takes_json: bool,
         listed: &[String],
     ) -> Result<Vec<(String, Value)>> {
-        let of = |name: &String| self.known.get(name).map(|code| code.when);
-        if let Some(name) = listed.iter().find(|name| of(name) != Some(When::Listed)) {
+        // An open call may ask for a token all the same, when it is configured so.
+        let open = route.access == Access::Open;
+        let may_list = |name: &&String| match self.known.get(*name).map(|code| code.when) {
+            Some(When::Listed) => true,
+            Some(When::Token) => open,
+            _ => false,
+        };
+        if let Some(name) = listed.iter().find(|name| !may_list(name)) {
             let text = format!("{} lists {name}, which errors.json does not leave to it", route.id);
             return Err(fault(&text));
         }
         let more = route.access.act().is_some_and(|act| act.needs() > Role::Viewer);
+        let lists = |name: &str| listed.iter().any(|one| one == name);
         let applies = |name: &str, when: When| match when {
-            When::Listed => listed.iter().any(|one| one == name),
+            When::Listed => lists(name),
             When::Always => true,
-            When::Token => route.access != Access::Open,
+            When::Token => !open || lists(name),
             When::Role => more,
             When::Body => takes_json,
             When::Default => false,
@@ -157,6 +164,10 @@ impl Codes {
                     },
                 },
                 "success": { "description": "At failures of a login only.", "type": "boolean", "const": false },
+                "status": { "description": "This and the next three at `UNHEALTHY` only.", "type": "string", "const": "unhealthy" },
+                "version": { "type": "string" },
+                "components": { "$ref": "#/components/schemas/Components" },
+                "latency": { "$ref": "#/components/schemas/LatencyLimits" },
             },
             "examples": [{
                 "error": {

@@ -51,7 +51,7 @@ pub(super) fn word(node: &Node) -> Result<String, String> {
 pub(super) fn kind(node: &Node) -> Result<Kind, String> {
     let text = text(node)?;
     Kind::parse(&text)
-        .map_err(|_| format!("must be one of {}, not {text:?}", Kind::WORDS.join(", ")))
+        .ok_or_else(|| format!("must be one of {}, not {text:?}", Kind::WORDS.join(", ")))
 }
 
 /// A TCP port.
@@ -139,7 +139,8 @@ pub(super) fn json_object(node: &Node) -> Result<serde_json::Value, String> {
     }
 }
 
-fn json(node: &Node) -> Result<serde_json::Value, String> {
+/// Anything, as JSON.
+pub(super) fn json(node: &Node) -> Result<serde_json::Value, String> {
     use serde_json::Value;
     Ok(match node {
         Node::Null => Value::Null,

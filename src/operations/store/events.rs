@@ -64,7 +64,7 @@ pub(in crate::operations) fn append(tx: &Transaction<'_>, id: Id, events: &[Even
         let (kind, position, stream, data) = match &event.what {
             What::Start { position } => ("start", Some(*position), None, None),
             What::Output { position, stream, data } => {
-                ("output", Some(*position), Some(stream_word(*stream)), Some(&data[..]))
+                ("output", Some(*position), Some(stream.as_str()), Some(&data[..]))
             }
             What::Complete { position, .. } => ("complete", Some(*position), None, None),
             What::End { .. } => ("end", None, None, None),
@@ -141,19 +141,7 @@ fn read_event(db: &Connection, id: Id, row: &Row<'_>) -> Result<What> {
     })
 }
 
-fn read_stream(row: &Row<'_>) -> Result<Stream> {
+pub(super) fn read_stream(row: &Row<'_>) -> Result<Stream> {
     let word: String = row.get("stream")?;
-    match word.as_str() {
-        "stdout" => Ok(Stream::Stdout),
-        "stderr" => Ok(Stream::Stderr),
-        _ => Err(strange("stream", &word)),
-    }
-}
-
-/// The word of a stream, for the database and the wire.
-pub(in crate::operations) fn stream_word(stream: Stream) -> &'static str {
-    match stream {
-        Stream::Stdout => "stdout",
-        Stream::Stderr => "stderr",
-    }
+    Stream::parse(&word).ok_or_else(|| strange("stream", &word))
 }

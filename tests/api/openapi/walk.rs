@@ -142,6 +142,8 @@ impl World {
         let gate = fleet.directory().join("go");
         fleet.script_with("hello", "echo hello", &["--fast", "n=3"]);
         fleet.script("uptime", "uptime");
+        fleet.script("fail", "exit 1");
+        fleet.machines[0].tags = vec!["web".to_owned()];
         fleet.script("wait", &format!("while {}; do sleep 0.05; done", closed(&gate)));
         fleet.commit();
         let linkops = LinkOps::start_with(&fleet, &format!("api.max_request_size = {LIMIT}"));
@@ -165,6 +167,10 @@ impl World {
             "stopOperation" => {
                 let id = self.linkops.run(&["wait"], &self.fleet.ids(), Value::Null);
                 ask = ask.with("path", "id", &id);
+            }
+            "retryOperation" => {
+                let failed = self.linkops.run_to_end(&["fail"], &self.fleet.ids(), Value::Null);
+                ask = ask.with("path", "id", failed["id"].as_str().unwrap());
             }
             _ => {}
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use linkops::error::Error;
-use linkops::operations::{ExecutionStatus, Filter, Request, Status, What, final_status};
+use linkops::operations::{ExecutionStatus, Filter, Request, Status, Targets, What, final_status};
 use linkops::threads::Latch;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -45,7 +45,7 @@ fn p14_a_submission_is_a_queued_record_and_its_id() {
         let (operation, logs) = world.view(id);
         prop_assert_eq!((operation.id, operation.status), (id, Status::Queued));
         prop_assert_eq!(&operation.scripts, &request.scripts);
-        prop_assert_eq!(&operation.targets, &request.targets);
+        prop_assert_eq!(&Targets::Named(operation.targets.clone()), &request.targets);
         prop_assert_eq!(&operation.flags, &request.flags);
         prop_assert_eq!(operation.concurrency, request.concurrency.unwrap_or(5));
         prop_assert_eq!(operation.keep_going, request.keep_going);
@@ -119,7 +119,7 @@ fn p18_never_more_than_concurrency_at_once() {
         let statuses: Vec<_> = logs.iter().map(|(log, _)| log.status).collect();
         let endings = now.lock().unwrap();
         for ((target, statuses), scripts) in
-            request.targets.iter().zip(statuses.chunks(request.scripts.len())).zip(1..)
+            operation.targets.iter().zip(statuses.chunks(request.scripts.len())).zip(1..)
         {
             let target = TARGETS.iter().position(|one| one == target).unwrap();
             let good = statuses.iter().all(|one| *one == ExecutionStatus::Success);
