@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use crate::audit::Head;
+use crate::audit::{Actor, Head};
+use crate::auth::{Change, Listed};
 use crate::backup::{self, Report};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -89,23 +90,23 @@ fn run(command: &Command, config: &Path) -> Result<()> {
         Command::AuditVerify { head } => audit(config, head.as_ref()),
         Command::UserAdd { name, role } => {
             let password = password()?;
-            users(config)?.add_user(name, *role, &password)?;
+            users(config)?.add_user(name, *role, &password, &Actor::command_line())?;
             say(&format!("added {name}\n"))
         }
         Command::UserPassword { name } => {
             let password = password()?;
-            users(config)?.set_password(name, &password)?;
+            let change = Change { password: Some(&password), ..Change::default() };
+            users(config)?.change_user(name, &change, &Actor::command_line())?;
             say(&format!("changed the password of {name}\n"))
         }
         Command::UserRemove { name } => {
-            users(config)?.remove_user(name)?;
+            users(config)?.remove_user(name, &Actor::command_line())?;
             say(&format!("removed {name}\n"))
         }
         Command::UserList => {
             let users = users(config)?.list_users()?;
-            let lines: String =
-                users.iter().map(|one| format!("{}\t{}\n", one.username, one.role)).collect();
-            say(&lines)
+            let line = |one: &Listed| format!("{}\t{}\n", one.user.username, one.user.role);
+            say(&users.iter().map(line).collect::<String>())
         }
     }
 }

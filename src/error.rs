@@ -67,6 +67,20 @@ pub enum Error {
         /// The role that would.
         needs: &'static str,
     },
+    /// An API token was sent for something that needs a person who signed in.
+    SignIn,
+    /// There is a user of that name.
+    UserExists {
+        /// The name.
+        name: String,
+    },
+    /// Nobody could manage users any more.
+    LastAdmin {
+        /// The one admin that there is.
+        name: String,
+    },
+    /// What was sent is not signed with the secret of the webhook.
+    Signature,
     /// Targets of an operation are not enrolled.
     NotEnrolled(Vec<Unenrolled>),
     /// An operation without targets.
@@ -193,6 +207,8 @@ pub enum Noun {
     Workspace,
     /// A user.
     User,
+    /// An API token.
+    Token,
 }
 
 impl fmt::Display for Noun {
@@ -204,6 +220,7 @@ impl fmt::Display for Noun {
             Noun::Operation => "operation",
             Noun::Workspace => "workspace",
             Noun::User => "user",
+            Noun::Token => "API token",
         })
     }
 }
@@ -266,6 +283,16 @@ impl fmt::Display for Error {
             Error::TokenExpired => f.write_str("the token has expired\nlog in again"),
             Error::TokenInvalid => f.write_str("the token is not valid\nlog in again"),
             Error::Forbidden { needs } => write!(f, "this needs the role {needs:?}"),
+            Error::SignIn => f.write_str(
+                "an API token cannot do this\nlog in with user name and password",
+            ),
+            Error::UserExists { name } => write!(f, "there is a user {name:?} already"),
+            Error::LastAdmin { name } => {
+                write!(f, "{name:?} is the last admin\nmake another one first")
+            }
+            Error::Signature => f.write_str(
+                "the body is not signed with our secret\ngive the Git server the webhook_secret of secrets.ini",
+            ),
             Error::NotEnrolled(targets) => not_enrolled(f, targets),
             Error::NoTargets { hint } => write!(f, "the operation has no targets\n{hint}"),
             Error::NotBash { script, reason } => {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::audit;
 use crate::auth::Auth;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -38,6 +39,7 @@ const CLOSING: Duration = Duration::from_secs(5);
 struct Server {
     ground: Ground,
     syncing: Handle,
+    retention: Option<Handle>,
     operations: Arc<Operations>,
     health: Arc<Health>,
     http: http::Server,
@@ -89,6 +91,7 @@ impl Server {
         let ground = Ground { clock: Clock::System, store, stop, pool };
         let features = Features::start(config, &ground)?;
         let syncing = features.sync.start().map_err(|error| Error::io("start syncing", error))?;
+        let retention = retention(config, &ground)?;
         first_admin(&features.auth)?;
         let (operations, health) = (Arc::clone(&features.operations), Arc::clone(&features.health));
         let api = features.api(config, &ground)?;
@@ -98,7 +101,7 @@ impl Server {
             .watch(move || answering.answers() && pulse(), Arc::clone(&ground.stop))
             .map_err(|error| Error::io("start the watchdog", error))?;
         let drain = config.operations.drain_timeout;
-        Ok(Server { ground, syncing, operations, health, http, watchdog, drain })
+        Ok(Server { ground, syncing, retention, operations, health, http, watchdog, drain })
     }
 
     /// No new work, then what runs, then the streams, then what they stood on.
@@ -108,12 +111,19 @@ impl Server {
         self.http.stop(Instant::now() + CLOSING);
         self.health.stop();
         self.syncing.join();
+        self.retention.into_iter().for_each(Handle::join);
         self.watchdog.into_iter().for_each(Handle::join);
         self.ground.pool.close(Instant::now() + CLOSING);
         if let Err(error) = self.ground.store.checkpoint() {
             log::warn!("{}", error.chain());
         }
     }
+}
+
+fn retention(config: &Config, ground: &Ground) -> Result<Option<Handle>> {
+    let (store, stop) = (Arc::clone(&ground.store), Arc::clone(&ground.stop));
+    audit::retention::start(store, ground.clock.clone(), config.audit.retention, stop)
+        .map_err(|error| Error::io("start the audit log's retention", error))
 }
 
 /// Section 10: the password is printed once and never logged.

@@ -2,7 +2,7 @@
 //! joined. Also the two things threads wait for: a latch that can be polled, and a deadline.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -123,9 +123,45 @@ impl Latch {
             if left.is_zero() {
                 return false;
             }
-            let _ = poll_readable(self.as_fd(), left);
+            let _ = poll_readable(&[self.as_fd()], left);
         }
         true
+    }
+}
+
+/// Rings for the one thread that waits for it; any number of rings before it looks are one.
+#[derive(Debug)]
+pub struct Bell(OwnedFd);
+
+impl Bell {
+    /// A bell that has not rung.
+    ///
+    /// # Errors
+    /// No descriptors are left.
+    pub fn new() -> io::Result<Bell> {
+        use rustix::event::{EventfdFlags, eventfd};
+        Ok(Bell(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
+    }
+
+    /// Rings.
+    pub fn ring(&self) {
+        // It fails only when the counter is full, and then it has rung.
+        let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
+    }
+
+    /// Waits for the bell or the latch, at most for `time`; true when it has rung.
+    pub fn wait(&self, stop: &Latch, time: Duration) -> bool {
+        let deadline = Instant::now() + time;
+        loop {
+            if rustix::io::read(&self.0, &mut [0u8; 8]).is_ok() {
+                return true;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if stop.is_set() || left.is_zero() {
+                return false;
+            }
+            let _ = poll_readable(&[self.0.as_fd(), stop.as_fd()], left);
+        }
     }
 }
 
@@ -135,10 +171,12 @@ impl AsFd for Latch {
     }
 }
 
-fn poll_readable(fd: BorrowedFd<'_>, time: Duration) -> io::Result<()> {
+fn poll_readable(fds: &[BorrowedFd<'_>], time: Duration) -> io::Result<()> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let time = Timespec { tv_sec: time.as_secs() as i64, tv_nsec: i64::from(time.subsec_nanos()) };
-    poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], Some(&time))?;
+    let mut fds: Vec<_> =
+        fds.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+    poll(&mut fds, Some(&time))?;
     Ok(())
 }
 
@@ -170,6 +208,17 @@ mod tests {
         let handle = handle.join_until(Instant::now()).unwrap_err();
         latch.set();
         handle.join_until(Instant::now() + Duration::from_secs(60)).unwrap();
+    }
+
+    #[test]
+    fn a_bell_rings_once_for_many_rings_and_the_latch_ends_the_wait() {
+        let (bell, stop) = (Bell::new().unwrap(), Latch::new().unwrap());
+        assert!(!bell.wait(&stop, Duration::ZERO));
+        (0..3).for_each(|_| bell.ring());
+        assert!(bell.wait(&stop, Duration::from_secs(60)));
+        assert!(!bell.wait(&stop, Duration::ZERO));
+        stop.set();
+        assert!(!bell.wait(&stop, Duration::from_secs(60)));
     }
 
     #[test]

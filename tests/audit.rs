@@ -1,10 +1,17 @@
 //! The audit log: whoever changes, removes, puts in or moves a row is found out.
 
-use linkops::audit::{self, Actor, Break, Entry, Head, Verdict};
+use std::sync::Arc;
+use std::time::Duration;
+
+use linkops::audit::{self, Actor, Break, Entry, Head, Verdict, retention};
+use linkops::clock::Clock;
 use linkops::error::Error;
 use linkops::store::Store;
+use linkops::threads::Latch;
 use proptest::prelude::*;
 use serde_json::json;
+
+use crate::support::{deadline, wait_until};
 
 struct Log {
     _directory: tempfile::TempDir,
@@ -118,16 +125,39 @@ fn a_chain_that_was_made_anew_is_not_the_one_that_was_written_down() {
 #[test]
 fn old_entries_are_forgotten_from_the_old_end_and_the_rest_stays_a_chain() {
     let log = Log::of(12);
-    let forget = |before| log.store.write(|tx| audit::store::forget(tx, before)).unwrap();
+    let forget = |before| log.store.write(|tx| audit::store::forget(tx, before, 100)).unwrap();
     assert_eq!(forget(1000), 0, "an entry of just this age is kept");
     assert_eq!(forget(4000), 3);
     assert_eq!((log.verify().rows, log.verify().broken), (9, None));
     log.tamper("DELETE FROM audit_log WHERE id = 4");
     assert_eq!(log.verify().broken, Some(Break::Moved(5)));
-    let log = Log::of(2);
-    assert_eq!(log.store.write(|tx| audit::store::forget(tx, 9000)).unwrap(), 2);
-    log.add(3);
+    let log = Log::of(8);
+    let forget = |most| log.store.write(|tx| audit::store::forget(tx, 9000, most)).unwrap();
+    assert_eq!((forget(3), forget(3)), (3, 3), "a part at a time");
+    assert_eq!((log.verify().rows, log.verify().broken), (2, None));
+    assert_eq!((forget(3), forget(3)), (2, 0));
+    log.add(9);
     assert_eq!((log.verify().rows, log.verify().broken), (1, None));
+}
+
+#[test]
+fn entries_are_kept_as_long_as_the_configuration_says() {
+    let log = Log::of(12);
+    let store = Arc::new(Store::open(&log.path).unwrap());
+    let kept = |seconds| {
+        let stop = Arc::new(Latch::new().unwrap());
+        let (clock, time) = (Clock::fixed(12_000), Duration::from_secs(seconds));
+        retention::start(Arc::clone(&store), clock, time, Arc::clone(&stop)).unwrap().map(
+            |keeper| {
+                wait_until(deadline(), "old entries go", || log.verify().rows <= seconds + 1);
+                stop.set();
+                keeper.join();
+                (log.verify().rows, log.verify().broken)
+            },
+        )
+    };
+    assert_eq!(kept(0), None, "for ever");
+    assert_eq!(kept(7), Some((8, None)), "of 12 s, one at each second");
 }
 
 proptest! {

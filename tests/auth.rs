@@ -3,12 +3,15 @@
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use linkops::auth::{Auth, HashCost, Role, Settings};
+use linkops::audit::Actor;
+use linkops::auth::{Auth, Caller, Change, HashCost, Listed, Role, Session, Settings};
 use linkops::clock::Clock;
-use linkops::error::Error;
+use linkops::error::{Error, Result};
 use linkops::store::Store;
 use proptest::prelude::*;
 use tempfile::TempDir;
+
+use crate::support::somebody;
 
 pub(crate) const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 pub(crate) const PASSWORD: &str = "correct horse battery";
@@ -38,7 +41,7 @@ impl Fixture {
         let fixture = Fixture::empty();
         for (name, role) in [("ann", Role::Admin), ("otto", Role::Operator), ("vera", Role::Viewer)]
         {
-            fixture.auth.add_user(name, role, PASSWORD).unwrap();
+            fixture.add_user(name, role, PASSWORD).unwrap();
         }
         fixture
     }
@@ -51,6 +54,32 @@ impl Fixture {
         Fixture { auth: start(&store, &clock), store, clock, directory }
     }
 
+    pub(crate) fn login(&self, name: &str, password: &str) -> Result<Session> {
+        self.auth.login(name, password, &Actor::stranger([192, 0, 2, 1].into(), "r-1"))
+    }
+
+    pub(crate) fn add_user(&self, name: &str, role: Role, password: &str) -> Result<Listed> {
+        self.auth.add_user(name, role, password, &somebody())
+    }
+
+    pub(crate) fn set_password(&self, name: &str, password: &str) -> Result<Listed> {
+        let change = Change { password: Some(password), ..Change::default() };
+        self.auth.change_user(name, &change, &somebody())
+    }
+
+    pub(crate) fn set_role(&self, name: &str, role: Role) -> Result<Listed> {
+        let change = Change { role: Some(role), ..Change::default() };
+        self.auth.change_user(name, &change, &somebody())
+    }
+
+    pub(crate) fn remove_user(&self, name: &str) -> Result<()> {
+        self.auth.remove_user(name, &somebody())
+    }
+
+    pub(crate) fn logout(&self, caller: &Caller) -> Result<()> {
+        self.auth.logout(caller, &somebody())
+    }
+
     pub(crate) fn count(&self, sql: &str) -> i64 {
         self.store.read(|c| Ok(c.query_row(sql, [], |row| row.get(0))?)).unwrap()
     }
@@ -61,13 +90,13 @@ impl Fixture {
 
     fn fail(&self, name: &str, times: usize) {
         for _ in 0..times {
-            let error = self.auth.login(name, "wrong password", "192.0.2.1").unwrap_err();
+            let error = self.login(name, "wrong password").unwrap_err();
             assert!(matches!(error, Error::Credentials), "{error:?}");
         }
     }
 
     fn locked_until(&self, name: &str, password: &str) -> Option<i64> {
-        match self.auth.login(name, password, "192.0.2.1") {
+        match self.login(name, password) {
             Err(Error::Locked { until }) => Some(until),
             _ => None,
         }
@@ -89,7 +118,7 @@ fn start(store: &Arc<Store>, clock: &Clock) -> Auth {
 #[test]
 fn valid_credentials_give_a_token_that_lives_24_hours() {
     let fixture = Fixture::new();
-    let session = fixture.auth.login("otto", PASSWORD, "192.0.2.1").unwrap();
+    let session = fixture.login("otto", PASSWORD).unwrap();
     assert_eq!(session.expires_at, START + DAY);
     assert_eq!((&*session.user.username, session.user.role), ("otto", Role::Operator));
     let caller = fixture.auth.authenticate(Some(&session.token)).unwrap();
@@ -112,12 +141,12 @@ fn wrong_ones_give_one_error_whatever_is_wrong_and_count() {
         ("a\0b\u{202e}", "x"),
         (&"x".repeat(256), "x"),
     ] {
-        let error = fixture.auth.login(name, password, "192.0.2.1").unwrap_err();
+        let error = fixture.login(name, password).unwrap_err();
         assert!(matches!(error, Error::Credentials), "{name:?}: {error:?}");
         assert_eq!(error.to_string(), "user name or password is wrong");
     }
     assert_eq!(fixture.count("SELECT count(*) FROM auth_attempts WHERE success = 0"), 9);
-    let error = fixture.auth.login(&"x".repeat(257), "x", "192.0.2.1").unwrap_err();
+    let error = fixture.login(&"x".repeat(257), "x").unwrap_err();
     assert!(matches!(error, Error::Invalid(_)), "no user can have it: {error:?}");
 }
 
@@ -133,7 +162,7 @@ fn the_fifth_failure_locks_for_five_minutes_and_not_a_millisecond_more() {
     fixture.clock.advance(SPAN - 1);
     assert_eq!(fixture.locked_until("ann", PASSWORD), Some(until));
     fixture.clock.advance(1);
-    fixture.auth.login("ann", PASSWORD, "192.0.2.1").unwrap();
+    fixture.login("ann", PASSWORD).unwrap();
 }
 
 /// R1.3
@@ -143,7 +172,7 @@ fn failures_five_minutes_apart_do_not_lock() {
     fixture.fail("ann", 4);
     fixture.clock.advance(SPAN);
     fixture.fail("ann", 1);
-    fixture.auth.login("ann", PASSWORD, "192.0.2.1").unwrap();
+    fixture.login("ann", PASSWORD).unwrap();
 }
 
 /// R1.3
@@ -152,7 +181,7 @@ fn a_success_resets_the_count() {
     let fixture = Fixture::new();
     for _ in 0..3 {
         fixture.fail("ann", 4);
-        fixture.auth.login("ann", PASSWORD, "192.0.2.1").unwrap();
+        fixture.login("ann", PASSWORD).unwrap();
     }
 }
 
@@ -166,7 +195,7 @@ fn a_lock_holds_for_one_name_alone_and_is_not_made_longer() {
         assert_eq!(fixture.locked_until("ann", password), Some(START + SPAN));
     }
     assert_eq!(fixture.count("SELECT count(*) FROM auth_attempts"), 5);
-    fixture.auth.login("otto", PASSWORD, "192.0.2.1").unwrap();
+    fixture.login("otto", PASSWORD).unwrap();
 }
 
 /// R1.3
@@ -195,7 +224,7 @@ fn a_locked_account_costs_no_hashing() {
     fixture.fail("ann", 5);
     fixture.execute("UPDATE users SET password_hash = 'damaged'");
     assert!(fixture.locked_until("ann", PASSWORD).is_some());
-    let error = fixture.auth.login("otto", PASSWORD, "192.0.2.1").unwrap_err();
+    let error = fixture.login("otto", PASSWORD).unwrap_err();
     assert!(matches!(error, Error::Internal(_)), "{error:?}");
 }
 
@@ -206,7 +235,7 @@ fn attempts_at_one_time_get_no_more_tries_than_attempts_in_a_row() {
     let answers: Vec<Error> = std::thread::scope(|scope| {
         let attempt = || {
             start.wait();
-            fixture.auth.login("ann", "wrong password", "192.0.2.1").unwrap_err()
+            fixture.login("ann", "wrong password").unwrap_err()
         };
         let threads: Vec<_> = (0..16).map(|_| scope.spawn(attempt)).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
@@ -252,8 +281,8 @@ proptest! {
     ) {
         let fixture = Fixture::empty();
         fixture.clock.advance(at - START);
-        fixture.auth.add_user(&name, Role::Viewer, &password).unwrap();
-        let session = fixture.auth.login(&name, &password, "192.0.2.1").unwrap();
+        fixture.add_user(&name, Role::Viewer, &password).unwrap();
+        let session = fixture.login(&name, &password).unwrap();
         // The time of issue is cut to the second, as the token carries it.
         prop_assert_eq!(session.expires_at, at / 1_000 * 1_000 + DAY);
         prop_assert!(fixture.auth.authenticate(Some(&session.token)).is_ok());
@@ -274,10 +303,10 @@ proptest! {
         let fixture = Fixture::new();
         for before in 0..5 {
             prop_assert_eq!(fixture.count("SELECT count(*) FROM auth_attempts"), before);
-            let error = fixture.auth.login(&name, &password, "192.0.2.1").unwrap_err();
+            let error = fixture.login(&name, &password).unwrap_err();
             prop_assert!(matches!(error, Error::Credentials));
         }
-        let error = fixture.auth.login(&name, &password, "192.0.2.1").unwrap_err();
+        let error = fixture.login(&name, &password).unwrap_err();
         prop_assert!(matches!(error, Error::Locked { .. }), "{error:?}");
     }
 
@@ -292,7 +321,7 @@ proptest! {
             fixture.clock.advance(gap);
             let now = fixture.clock.now();
             let password = if right { PASSWORD } else { "wrong password" };
-            let answer = fixture.auth.login("ann", password, "192.0.2.1");
+            let answer = fixture.login("ann", password);
             if now < locked {
                 let until = if let Err(Error::Locked { until }) = answer { until } else { 0 };
                 prop_assert_eq!(until, locked);

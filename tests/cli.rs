@@ -77,7 +77,7 @@ fn users_are_made_listed_changed_and_removed() {
     add("zoe", "admin", "correct horse\n").ok("added zoe\n");
     add("ann", "viewer", "correct horse").ok("added ann\n"); // also without an end of line
     place.run(&["user", "list"], "").ok("ann\tviewer\nzoe\tadmin\n");
-    add("ann", "viewer", "correct horse\n").failed(1, &["exists already"]);
+    add("ann", "viewer", "correct horse\n").failed(1, &["there is a user"]);
     add("a b", "viewer", "correct horse\n").failed(1, &["username"]);
     add("bob", "viewer", "short\n").failed(1, &["8 characters"]);
     add("bob", "viewer", "").failed(1, &["password"]);

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use linkops::audit::Actor;
 use linkops::clock::Clock;
 use linkops::enrollment::{Checked, Enrollment, content_matches};
 use linkops::inventory::route::Keys;
@@ -74,7 +75,7 @@ impl World {
 
     /// Checks, and that what was found is what is stored.
     fn verify(&self, id: &str) -> Checked {
-        let checked = self.enrollment.verify(id).unwrap();
+        let checked = self.enrollment.verify(id, &Actor::linkops()).unwrap();
         let stored = self.store.read(|db| store::machine(db, id)).unwrap().enrollment;
         assert_eq!(stored.enrolled, checked.enrolled);
         assert_eq!((stored.found, stored.error), (checked.client_id_found, checked.error.clone()));

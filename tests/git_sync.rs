@@ -44,6 +44,7 @@ impl Lab {
             known_hosts: None,
             accept_new: false,
             token: None,
+            webhook_secret: None,
         };
         change(&mut settings);
         Lab::start(directory, settings)

@@ -4,6 +4,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::json;
+use super::limits::Limits;
+use super::route::Call;
 use crate::auth::{Auth, Caller, Session, User};
 use crate::clock::rfc3339;
 use crate::error::Result;
@@ -24,9 +26,10 @@ struct Password {
 }
 
 /// `POST /api/auth/login`
-pub(super) fn login(auth: &Auth, request: &Request) -> Result<Response> {
-    let Login { username, password } = json::decode(request)?;
-    let session = auth.login(&username, &password, &request.client.to_string())?;
+pub(super) fn login(auth: &Auth, limits: &Limits, call: &Call<'_>) -> Result<Response> {
+    limits.login(call.request.client)?;
+    let Login { username, password } = json::decode(call.request)?;
+    let session = auth.login(&username, &password, &call.actor)?;
     json::reply(200, &signed_in(&session))
 }
 
@@ -45,17 +48,16 @@ pub(super) fn refresh(auth: &Auth, request: &Request, caller: &Caller) -> Result
 }
 
 /// `POST /api/auth/logout`
-pub(super) fn logout(auth: &Auth, request: &Request, caller: &Caller) -> Result<Response> {
-    json::decode_nothing(request)?;
-    auth.logout(caller)?;
+pub(super) fn logout(auth: &Auth, call: &Call<'_>) -> Result<Response> {
+    json::decode_nothing(call.request)?;
+    auth.logout(call.caller()?, &call.actor)?;
     json::reply(200, &json!({ "success": true }))
 }
 
 /// `POST /api/auth/password`
-pub(super) fn password(auth: &Auth, request: &Request, caller: &Caller) -> Result<Response> {
-    let Password { current_password, new_password } = json::decode(request)?;
-    let address = request.client.to_string();
-    let session = auth.change_password(caller, &current_password, &new_password, &address)?;
+pub(super) fn password(auth: &Auth, call: &Call<'_>) -> Result<Response> {
+    let Password { current_password: current, new_password: new } = json::decode(call.request)?;
+    let session = auth.change_password(call.caller()?, &current, &new, &call.actor)?;
     json::reply(200, &signed_in(&session))
 }
 

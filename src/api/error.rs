@@ -17,6 +17,10 @@ fn classify(error: &Error) -> (u16, &'static str, Value) {
         Error::TokenInvalid => (401, "TOKEN_INVALID", nothing()),
         Error::Locked { until } => (403, "ACCOUNT_LOCKED", json!({ "unlock_at": rfc3339(*until) })),
         Error::Forbidden { needs } => (403, "FORBIDDEN", json!({ "role": needs })),
+        Error::SignIn => (403, "FORBIDDEN", nothing()),
+        Error::Signature => (401, "SIGNATURE_INVALID", nothing()),
+        Error::UserExists { name } => (409, "USER_EXISTS", json!({ "username": name })),
+        Error::LastAdmin { name } => (409, "LAST_ADMIN", json!({ "username": name })),
         Error::NotEnrolled(targets) => {
             (403, "ENROLLMENT_REQUIRED", json!({ "targets": unenrolled(targets) }))
         }
@@ -59,13 +63,20 @@ fn classify(error: &Error) -> (u16, &'static str, Value) {
     }
 }
 
+/// The code of a cause.
+pub(super) fn code(error: &Error) -> &'static str {
+    classify(error).1
+}
+
 fn not_found(noun: Noun) -> &'static str {
     match noun {
         Noun::Link => "LINK_NOT_FOUND",
         Noun::Script => "SCRIPT_NOT_FOUND",
         Noun::Operation => "OPERATION_NOT_FOUND",
         Noun::Workspace => "WORKSPACE_NOT_FOUND",
-        Noun::Path | Noun::User => "NOT_FOUND",
+        Noun::User => "USER_NOT_FOUND",
+        Noun::Token => "TOKEN_NOT_FOUND",
+        Noun::Path => "NOT_FOUND",
     }
 }
 
@@ -200,7 +211,7 @@ fn body(status: u16, code: &str, message: &str, details: &Value, request_id: &st
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{Field, YamlProblem};
+    use crate::error::Field;
 
     fn url() -> (String, String) {
         ("ssh://host/repository".to_owned(), "why".to_owned())
@@ -219,6 +230,12 @@ mod tests {
             (Error::TokenInvalid, 401, "TOKEN_INVALID"),
             (Error::Locked { until: 0 }, 403, "ACCOUNT_LOCKED"),
             (Error::Forbidden { needs: "admin" }, 403, "FORBIDDEN"),
+            (Error::SignIn, 403, "FORBIDDEN"),
+            (Error::Signature, 401, "SIGNATURE_INVALID"),
+            (Error::UserExists { name: text() }, 409, "USER_EXISTS"),
+            (Error::LastAdmin { name: text() }, 409, "LAST_ADMIN"),
+            (not_found(Noun::User), 404, "USER_NOT_FOUND"),
+            (not_found(Noun::Token), 404, "TOKEN_NOT_FOUND"),
             (Error::NotEnrolled(Vec::new()), 403, "ENROLLMENT_REQUIRED"),
             (Error::invalid("a", "b"), 400, "VALIDATION_FAILED"),
             (Error::Json { message: text() }, 400, "INVALID_JSON"),

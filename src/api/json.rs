@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
 use crate::error::{Error, Result, nearest};
@@ -103,6 +103,10 @@ fn parse<T: DeserializeOwned>(content_type: Option<&str>, body: &[u8]) -> Result
         let (path, error) = (error.path().to_string(), error.into_inner());
         match error.classify() {
             Category::Data => field(&path, &error.to_string()),
+            // Something else in place of a word is called bad syntax, too.
+            _ if serde_json::from_slice::<IgnoredAny>(body).is_ok() => {
+                field(&path, &error.to_string())
+            }
             _ => Fault::Syntax(error.to_string()),
         }
     })?;
@@ -126,7 +130,18 @@ fn field(path: &str, text: &str) -> Fault {
         (path, None) => path.to_owned(),
         (path, Some(name)) => format!("{path}.{name}"),
     };
-    Fault::Field(name, text.replace('`', "\""))
+    Fault::Field(name, without_value(text).replace('`', "\""))
+}
+
+/// What serde says of a value of the wrong type, without the value: it can be a password.
+fn without_value(text: &str) -> String {
+    match (text.strip_prefix("invalid "), text.rsplit_once(", expected ")) {
+        (Some(_), Some((found, expected))) => {
+            let kind = found.split(['`', '"']).next().unwrap_or_default().trim_end();
+            format!("{kind}, expected {expected}")
+        }
+        _ => text.to_owned(),
+    }
 }
 
 impl From<Fault> for Error {
@@ -153,6 +168,8 @@ mod tests {
         #[serde(default)]
         names: HashMap<String, Vec<String>>,
         inner: Option<Inner>,
+        #[serde(default)]
+        word: Word,
     }
 
     #[derive(Debug, Deserialize)]
@@ -162,8 +179,33 @@ mod tests {
         on: bool,
     }
 
+    #[derive(Debug, Default, Deserialize)]
+    enum Word {
+        #[default]
+        One,
+    }
+
     fn fault(content_type: &str, body: &str) -> Error {
         parse::<Shape>(Some(content_type), body.as_bytes()).unwrap_err().into()
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_not_repeated() {
+        for (body, kind) in [
+            (r#"{"size": "hunter2"}"#, "type: string"),
+            (r#"{"size": "hunter2, expected `hunter2`"}"#, "type: string"),
+            (r#"{"size": 777002777}"#, "value: integer"),
+            (r#"{"size": 2.25}"#, "type: floating point"),
+            (r#""hunter2""#, "type: string"),
+        ] {
+            let text = fault("application/json", body).to_string();
+            let wanted = format!("invalid {kind}, expected ");
+            assert!(text.contains(&wanted), "{text}");
+            assert!(
+                !["hunter2", "777002777", "2.25"].iter().any(|one| text.contains(one)),
+                "{text}"
+            );
+        }
     }
 
     #[test]
@@ -186,6 +228,7 @@ mod tests {
             (r#"{"size": 1, "inner": {"on": 1}}"#, "inner.on"),
             (r#"{"size": 1, "inner": {"off": 1}}"#, "inner.off"),
             (r#"{"size": 1, "inner": {}}"#, "inner.on"),
+            (r#"{"size": 1, "word": null}"#, "word"),
             ("[]", "body"),
             ("[1]", "body"),
             ("7", "body"),

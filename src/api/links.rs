@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::route::Call;
 use super::{error, json};
 use crate::clock::rfc3339;
 use crate::enrollment::{Checked, Enrollment};
@@ -87,24 +88,25 @@ pub(super) fn one(store: &Store, id: &str) -> Result<Response> {
 }
 
 /// `POST /api/links/{id}/verify`
-pub(super) fn verify(enrollment: &Enrollment, request: &Request, id: &str) -> Result<Response> {
-    json::decode_nothing(request)?;
-    let checked = enrollment.verify(id)?;
+pub(super) fn verify(enrollment: &Enrollment, call: &Call<'_>) -> Result<Response> {
+    json::decode_nothing(call.request)?;
+    let id = call.path("id")?;
+    let checked = enrollment.verify(id, &call.actor)?;
     if checked.reached {
         return json::reply(200, &verified(&checked));
     }
     let details = json!(verified(&checked));
     let message = format!("{id}: {}", checked.error.as_deref().unwrap_or("not reached"));
-    Ok(error::with_details(503, "SSH_CONNECTION_FAILED", &message, &details, request))
+    Ok(error::with_details(503, "SSH_CONNECTION_FAILED", &message, &details, call.request))
 }
 
 /// `POST /api/links/verify`
 pub(super) fn verify_many(
     store: &Store,
     enrollment: &Enrollment,
-    request: &Request,
+    call: &Call<'_>,
 ) -> Result<Response> {
-    let VerifyMany { targets } = json::decode_or_default(request)?;
+    let VerifyMany { targets } = json::decode_or_default(call.request)?;
     let mut targets = match targets {
         Some(targets) => targets,
         None => store
@@ -115,7 +117,7 @@ pub(super) fn verify_many(
     };
     targets.sort();
     targets.dedup();
-    let results = enrollment.verify_many(targets)?;
+    let results = enrollment.verify_many(targets, &call.actor)?;
     let shapes: serde_json::Map<_, _> =
         results.iter().map(|(id, checked)| (id.clone(), json!(verified(checked)))).collect();
     json::reply(200, &shapes)

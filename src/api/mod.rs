@@ -8,12 +8,14 @@
 //! strangers see and most of the document come from the row, and which parameters a query can
 //! have comes from the fragment. Handlers only read them.
 
+mod audit;
 mod auth;
 mod error;
 mod events;
 mod git;
 mod groups;
 mod json;
+mod limits;
 mod links;
 mod metrics;
 mod openapi;
@@ -22,24 +24,30 @@ mod route;
 mod runs;
 mod scripts;
 mod status;
+mod tokens;
+mod users;
 
 use std::sync::Arc;
 use std::time::Instant;
 
 pub use error::wording;
+pub use limits::{Limits, Rates};
 pub use metrics::{Metrics, Sources};
 pub use openapi::Document;
 
 use route::Access::{self, May, Open, Ticket};
 use route::{Call, Route, row};
 
+use crate::audit::{Actor, Entry, Refusals, note};
 use crate::auth::Act::{
-    self, ReadInventory, ReadOperations, ReadServer, ReadSync, Run, Stop, UseOwnAccount, Verify,
+    self, ManageOwnAccess, ManageUsers, ReadAudit, ReadInventory, ReadOperations, ReadServer,
+    ReadSync, ReadUsers, Run, Stop, UseOwnAccount, Verify,
 };
 use crate::auth::{Auth, Caller};
+use crate::clock::Clock;
 use crate::enrollment::Enrollment;
 use crate::error::{Error, Noun, Result};
-use crate::http::Method::{Get, Post};
+use crate::http::Method::{Delete, Get, Patch, Post};
 use crate::http::{Request, Response};
 use crate::inventory::catalogue::Catalogue;
 use crate::inventory::sync::Sync;
@@ -66,6 +74,10 @@ pub struct Api {
     pub sources: Sources,
     /// Whether figures are only for those who may read everything else.
     pub metrics_auth: bool,
+    /// How often they may call.
+    pub limits: Limits,
+    /// How many refusals the audit log is told of.
+    pub refusals: Refusals,
     /// What is said of all this.
     pub document: Document,
 }
@@ -77,28 +89,37 @@ static ROUTES: &[Route] = &[
     row(Get, "/metrics", Open, "getMetrics", |api, call| api.figures(call.request)),
     row(Get, "/api/health", May(ReadServer), "getHealth", |api, call| status::components(&api.sources.vitals, call.request)),
     row(Get, "/api/health/links", May(ReadInventory), "listLinkHealth", |api, call| links::histories(&api.store, call.request)),
-    row(Post, "/api/auth/login", Open, "login", |api, call| auth::login(&api.auth, call.request)).audited("auth.login"),
+    row(Post, "/api/auth/login", Open, "login", |api, call| auth::login(&api.auth, &api.limits, call)).audited("auth.login"),
     row(Get, "/api/auth/me", May(UseOwnAccount), "getOwnAccount", |_, call| auth::me(call.caller()?)),
-    row(Post, "/api/auth/refresh", May(UseOwnAccount), "refreshToken", |api, call| auth::refresh(&api.auth, call.request, call.caller()?)),
-    row(Post, "/api/auth/logout", May(UseOwnAccount), "logout", |api, call| auth::logout(&api.auth, call.request, call.caller()?)).audited("auth.logout"),
-    row(Post, "/api/auth/password", May(UseOwnAccount), "changeOwnPassword", |api, call| auth::password(&api.auth, call.request, call.caller()?)).audited("auth.password"),
+    row(Post, "/api/auth/refresh", May(ManageOwnAccess), "refreshToken", |api, call| auth::refresh(&api.auth, call.request, call.caller()?)),
+    row(Post, "/api/auth/logout", May(UseOwnAccount), "logout", |api, call| auth::logout(&api.auth, call)).audited("auth.logout"),
+    row(Post, "/api/auth/password", May(ManageOwnAccess), "changeOwnPassword", |api, call| auth::password(&api.auth, call)).audited("auth.password"),
     row(Post, "/api/auth/ticket", May(UseOwnAccount), "createTicket", |api, call| auth::ticket(&api.auth, call.request, call.caller()?)),
+    row(Get, "/api/tokens", May(UseOwnAccount), "listTokens", |api, call| tokens::list(&api.auth, call.caller()?)),
+    row(Post, "/api/tokens", May(ManageOwnAccess), "createToken", |api, call| tokens::add(&api.auth, call)).audited("token.add"),
+    row(Delete, "/api/tokens/{id}", May(ManageOwnAccess), "deleteToken", |api, call| tokens::remove(&api.auth, call)).audited("token.remove"),
+    row(Get, "/api/users", May(ReadUsers), "listUsers", |api, _| users::list(&api.auth)),
+    row(Post, "/api/users", May(ManageUsers), "createUser", |api, call| users::add(&api.auth, call)).audited("user.add"),
+    row(Patch, "/api/users/{name}", May(ManageUsers), "changeUser", |api, call| users::change(&api.auth, call)).audited("user.change"),
+    row(Delete, "/api/users/{name}", May(ManageUsers), "deleteUser", |api, call| users::remove(&api.auth, call)).audited("user.remove"),
+    row(Get, "/api/audit/verify", May(ReadAudit), "verifyAuditLog", |api, _| audit::verify(&api.store)),
     row(Get, "/api/links", May(ReadInventory), "listLinks", |api, call| links::list(&api.store, call.request)),
     row(Get, "/api/links/{id}", May(ReadInventory), "getLink", |api, call| links::one(&api.store, call.path("id")?)),
     row(Get, "/api/links/{id}/health", May(ReadInventory), "getLinkHealth", |api, call| links::history(&api.store, call.request, call.path("id")?)),
-    row(Post, "/api/links/verify", May(Verify), "verifyLinks", |api, call| links::verify_many(&api.store, &api.enrollment, call.request)).audited("link.verify"),
-    row(Post, "/api/links/{id}/verify", May(Verify), "verifyLink", |api, call| links::verify(&api.enrollment, call.request, call.path("id")?)).audited("link.verify"),
+    row(Post, "/api/links/verify", May(Verify), "verifyLinks", |api, call| links::verify_many(&api.store, &api.enrollment, call)).audited("link.verify"),
+    row(Post, "/api/links/{id}/verify", May(Verify), "verifyLink", |api, call| links::verify(&api.enrollment, call)).audited("link.verify"),
     row(Get, "/api/scripts", May(ReadInventory), "listScripts", |api, _| scripts::list(&api.store)),
     row(Get, "/api/scripts/{id}", May(ReadInventory), "getScript", |api, call| scripts::one(&api.store, &api.catalogue, call.path("id")?)),
-    row(Post, "/api/operations/run", May(Run), "runOperation", |api, call| runs::run(&api.operations, call.request, call.caller()?)).audited("operation.run"),
+    row(Post, "/api/operations/run", May(Run), "runOperation", |api, call| runs::run(&api.operations, call.request, &call.actor)).audited("operation.run"),
     row(Get, "/api/operations", May(ReadOperations), "listOperations", |api, call| operations::list(&api.operations, call.request)),
     row(Get, "/api/operations/{id}", May(ReadOperations), "getOperation", |api, call| operations::one(&api.operations, call.path("id")?)),
     row(Get, "/api/operations/{id}/events", Ticket(ReadOperations), "streamOperationEvents", |api, call| events::stream(&api.operations, call.request, call.path("id")?)),
-    row(Post, "/api/operations/{id}/stop", May(Stop), "stopOperation", |api, call| operations::stop(&api.operations, call.request, call.caller()?, call.path("id")?)).audited("operation.stop"),
-    row(Post, "/api/operations/{id}/retry", May(Run), "retryOperation", |api, call| runs::retry(&api.operations, call.request, call.caller()?, call.path("id")?)).audited("operation.retry"),
+    row(Post, "/api/operations/{id}/stop", May(Stop), "stopOperation", |api, call| operations::stop(&api.operations, call.request, &call.actor, call.path("id")?)).audited("operation.stop"),
+    row(Post, "/api/operations/{id}/retry", May(Run), "retryOperation", |api, call| runs::retry(&api.operations, call.request, &call.actor, call.path("id")?)).audited("operation.retry"),
     row(Get, "/api/operations/{id}/groups", May(ReadOperations), "groupOperation", |api, call| groups::show(&api.operations, call.request, call.path("id")?)),
     row(Get, "/api/git/status", May(ReadSync), "getSyncStatus", |api, _| git::status(&api.sync)),
-    row(Post, "/api/git/sync", May(Act::Sync), "sync", |api, call| git::sync(&api.sync, call.request)).audited("sync.run"),
+    row(Post, "/api/git/sync", May(Act::Sync), "sync", |api, call| git::sync(&api.sync, call.request, &call.actor)).audited("sync.run"),
+    row(Post, "/api/git/webhook", Open, "receivePush", |api, call| git::webhook(&api.sync, &api.limits, call)).audited("sync.webhook"),
     row(Get, "/api/openapi.json", May(ReadServer), "getOpenApi", |api, _| openapi::show(&api.document)),
 ];
 
@@ -117,24 +138,57 @@ impl Api {
     }
 
     fn answer(&self, route: &'static Route, request: &Request) -> Result<Response> {
-        let caller = self.admit(route.access, request)?;
-        json::known_parameters(request, self.document.query(route))?;
-        (route.handler)(self, &Call { request, route, caller: caller.as_ref() })
+        let caller = self.caller(route.access, request)?;
+        let actor = match &caller {
+            Some(caller) => Actor::user(&caller.username, request.client, &request.id),
+            None => Actor::stranger(request.client, &request.id),
+        };
+        let call = Call { request, route, caller: caller.as_ref(), actor };
+        self.call(&call).inspect_err(|error| self.note_refusal(&call, error))
     }
 
-    /// Who is calling, when they may make the call; none when everybody may.
-    fn admit(&self, access: Access, request: &Request) -> Result<Option<Caller>> {
-        let (act, ticket) = match access {
+    fn call(&self, call: &Call<'_>) -> Result<Response> {
+        if let (Some(caller), Some(act)) = (call.caller, call.route.access.act()) {
+            caller.require(act)?;
+        }
+        json::known_parameters(call.request, self.document.query(call.route))?;
+        (call.route.handler)(self, call)
+    }
+
+    /// Who is calling; none where that does not matter.
+    fn caller(&self, access: Access, request: &Request) -> Result<Option<Caller>> {
+        let ticket = match access {
             Open => return Ok(None),
-            May(act) => (act, None),
-            Ticket(act) => (act, request.query("ticket")),
+            May(_) => None,
+            Ticket(_) => request.query("ticket"),
         };
-        let caller = match (bearer(request), ticket) {
-            (None, Some(ticket)) => self.auth.redeem(ticket)?,
-            (token, _) => self.auth.authenticate(token)?,
+        let found = match (bearer(request), ticket) {
+            (None, Some(ticket)) => self.auth.redeem(ticket),
+            (token, _) => self.auth.authenticate(token),
         };
-        caller.require(act)?;
-        Ok(Some(caller))
+        self.counted(found, request).map(Some)
+    }
+
+    /// The caller, or why there is none, unless there were too many calls.
+    fn counted(&self, found: Result<Caller>, request: &Request) -> Result<Caller> {
+        match &found {
+            Ok(caller) => self.limits.caller(caller)?,
+            Err(_) => self.limits.stranger(request.client)?,
+        }
+        found
+    }
+
+    /// Records an audited call that was refused or failed, as long as there is room. What strangers
+    /// send is recorded by the features that they reach.
+    fn note_refusal(&self, call: &Call<'_>, error: &Error) {
+        let (Some(action), Some(caller)) = (call.route.audit, call.caller) else { return };
+        let now = Clock::System.now();
+        let Some(left_out) = self.refusals.admit(Some(&caller.username), now) else { return };
+        let target = call.route.parameters().next().and_then(|name| call.path(name).ok());
+        let entry = Entry::refused(action, target, error::code(error)).after(left_out);
+        if let Err(error) = note(&self.store, now, &call.actor, &entry) {
+            log::error!(request = call.request.id.as_str(); "not in the audit log: {}", error.chain());
+        }
     }
 
     /// Scrapers of figures often have no token; whether they need one is configured.
@@ -150,7 +204,7 @@ impl Api {
         let path = request.segments();
         let open = route::at(ROUTES, path).any(Route::is_open);
         if path.first().is_some_and(|first| first == "api") && !open {
-            self.auth.authenticate(bearer(request))?;
+            self.counted(self.auth.authenticate(bearer(request)), request)?;
         }
         match &route::allowed(ROUTES, path)[..] {
             [] => Err(Error::not_found(Noun::Path, &request.path)),

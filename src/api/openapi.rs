@@ -29,6 +29,9 @@ use refusals::Codes;
 const FRAGMENTS: &[(&str, &str)] = &[
     ("status", include_str!("openapi/status.json")),
     ("auth", include_str!("openapi/auth.json")),
+    ("tokens", include_str!("openapi/tokens.json")),
+    ("users", include_str!("openapi/users.json")),
+    ("audit", include_str!("openapi/audit.json")),
     ("links", include_str!("openapi/links.json")),
     ("scripts", include_str!("openapi/scripts.json")),
     ("operations", include_str!("openapi/operations.json")),

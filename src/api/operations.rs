@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::json;
-use crate::auth::Caller;
+use crate::audit::Actor;
 use crate::clock::parse_time;
 use crate::error::{Error, Result};
 use crate::http::{Request, Response};
@@ -129,13 +129,13 @@ pub(super) fn one(operations: &Arc<Operations>, id: &str) -> Result<Response> {
 pub(super) fn stop(
     operations: &Operations,
     call: &Request,
-    caller: &Caller,
+    actor: &Actor,
     id: &str,
 ) -> Result<Response> {
     json::decode_nothing(call)?;
     let id: Id = id.parse()?;
-    operations.request_stop(id)?;
-    let user = caller.username.as_str();
+    operations.request_stop(id, actor)?;
+    let user = actor.name.as_str();
     log::info!(operation = id.to_string().as_str(), user = user; "stop requested");
     json::reply(200, &json!({ "success": true }))
 }

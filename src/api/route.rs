@@ -1,6 +1,7 @@
 //! One row of the table of calls, and how a request finds its row.
 
 use super::Api;
+use crate::audit::Actor;
 use crate::auth::{Act, Caller};
 use crate::error::{Error, Result};
 use crate::http::{Method, Request, Response};
@@ -98,6 +99,8 @@ pub(super) struct Call<'a> {
     pub(super) route: &'static Route,
     /// Who sent it; none on open calls.
     pub(super) caller: Option<&'a Caller>,
+    /// The same for the audit log.
+    pub(super) actor: Actor,
 }
 
 impl<'a> Call<'a> {

@@ -9,7 +9,7 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::json;
 
 use super::json;
-use crate::auth::Caller;
+use crate::audit::Actor;
 use crate::error::{Error, Result};
 use crate::http::{Request, Response};
 use crate::operations::{self, Choice, Id, Operations, Share, Targets, Unfinished, Wave};
@@ -70,7 +70,7 @@ struct Again {
 }
 
 /// `POST /api/operations/run`
-pub(super) fn run(operations: &Operations, call: &Request, caller: &Caller) -> Result<Response> {
+pub(super) fn run(operations: &Operations, call: &Request, actor: &Actor) -> Result<Response> {
     let run: Run = json::decode(call)?;
     let waves = run.waves.map(|waves| waves.iter().map(wave).collect()).transpose()?;
     let request = operations::Request {
@@ -84,14 +84,14 @@ pub(super) fn run(operations: &Operations, call: &Request, caller: &Caller) -> R
         max_failures: run.max_failures.map_or(Ok(Share::Count(0)), |share| failures(&share))?,
         retry_of: None,
     };
-    queued(operations.submit(request, &caller.username)?)
+    queued(operations.submit(request, actor)?)
 }
 
 /// `POST /api/operations/{id}/retry`
 pub(super) fn retry(
     operations: &Operations,
     call: &Request,
-    caller: &Caller,
+    actor: &Actor,
     id: &str,
 ) -> Result<Response> {
     let again: Again = json::decode_or_default(call)?;
@@ -99,7 +99,7 @@ pub(super) fn retry(
         Some(word) => Unfinished::named("targets", &word)?,
         None => Unfinished::All,
     };
-    queued(operations.retry(id.parse()?, which, &caller.username)?)
+    queued(operations.retry(id.parse()?, which, actor)?)
 }
 
 fn queued(id: Id) -> Result<Response> {

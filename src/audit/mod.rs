@@ -4,18 +4,22 @@
 
 use std::net::IpAddr;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::error::Result;
 use crate::store::Store;
 
 mod chain;
+mod refusals;
+pub mod retention;
 pub mod store;
 
 pub use chain::{Break, Head, Verdict};
+pub use refusals::Refusals;
 
-/// The actor of what LinkOps does by itself: timers, time-outs, its own start.
-const SELF: &str = "linkops";
+/// Actors that are no users, and that no user may be called: LinkOps itself, by timers and at its
+/// own start; whoever has the host; whoever has not said who they are; the Git server.
+const NO_USERS: [&str; 4] = ["linkops", "command line", "anonymous", "webhook"];
 
 /// Rows that are read at a time.
 const PART: i64 = 5_000;
@@ -35,6 +39,9 @@ pub struct Actor {
 }
 
 impl Actor {
+    /// What somebody is called who has not shown who they are.
+    pub(super) const STRANGER: &str = NO_USERS[2];
+
     /// A user whose request came from `address`.
     #[must_use]
     pub fn user(name: &str, address: IpAddr, request_id: &str) -> Actor {
@@ -45,13 +52,49 @@ impl Actor {
     /// LinkOps itself.
     #[must_use]
     pub fn linkops() -> Actor {
-        Actor { name: SELF.to_owned(), address: None, request_id: None }
+        Actor { name: NO_USERS[0].to_owned(), address: None, request_id: None }
     }
 
     /// Whoever can run `linkopsd` on its host, by its subcommands.
     #[must_use]
     pub fn command_line() -> Actor {
-        Actor { name: "command line".to_owned(), address: None, request_id: None }
+        Actor { name: NO_USERS[1].to_owned(), address: None, request_id: None }
+    }
+
+    /// Somebody who has not shown who they are.
+    #[must_use]
+    pub fn stranger(address: IpAddr, request_id: &str) -> Actor {
+        Actor::user(Actor::STRANGER, address, request_id)
+    }
+
+    /// The same request, by the Git server: it has shown that it knows the secret of the webhook.
+    #[must_use]
+    pub fn webhook(&self) -> Actor {
+        self.named(NO_USERS[3])
+    }
+
+    /// Whether LinkOps acts by itself.
+    #[must_use]
+    pub fn is_linkops(&self) -> bool {
+        self.name == NO_USERS[0]
+    }
+
+    /// The address as text, for columns and log lines; empty when there is none.
+    #[must_use]
+    pub fn address_text(&self) -> String {
+        self.address.map(|address| address.to_string()).unwrap_or_default()
+    }
+
+    /// The same request, now that it is known whose it is.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Actor {
+        Actor { name: name.to_owned(), ..self.clone() }
+    }
+
+    /// Whether a user of this name could be taken for somebody else in the log.
+    #[must_use]
+    pub fn is_taken(name: &str) -> bool {
+        NO_USERS.iter().any(|one| one.eq_ignore_ascii_case(name))
     }
 }
 
@@ -60,7 +103,7 @@ impl Actor {
 pub struct Entry<'a> {
     /// What was done, as `noun.verb`: "operation.run".
     pub action: &'a str,
-    /// To what: a link, an operation, a user.
+    /// To what: a link, an operation, a user. Only its first 256 bytes are kept.
     pub target: Option<&'a str>,
     /// `ok`, or the error's code.
     pub result: &'a str,
@@ -85,11 +128,25 @@ impl<'a> Entry<'a> {
         Entry { action, target: target.into(), result: code, detail: Value::Null }
     }
 
+    /// The same, with the number of such entries that were left out before it.
+    #[must_use]
+    pub fn after(self, left_out: u64) -> Entry<'a> {
+        if left_out == 0 { self } else { self.with(json!({ "left_out": left_out })) }
+    }
+
     /// The same with details.
     #[must_use]
     pub fn with(self, detail: Value) -> Entry<'a> {
         Entry { detail, ..self }
     }
+}
+
+/// Records an entry that belongs to no act of ours: one that was refused, or failed.
+///
+/// # Errors
+/// The database fails.
+pub fn note(store: &Store, now: i64, actor: &Actor, entry: &Entry<'_>) -> Result<()> {
+    store.write(|tx| store::record(tx, now, actor, entry))
 }
 
 /// Reads the whole chain, a part at a time so that nobody waits for it. With `expected`, a head

@@ -1,10 +1,13 @@
 //! The SQL of the audit log.
 
-use rusqlite::{Connection, Row as Found, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row as Found, Transaction, params};
 
 use super::chain::{Hash, Head, Row};
 use super::{Actor, Entry};
 use crate::error::Result;
+
+/// The longest target, in bytes: a name that was tried in vain can be anything.
+const LONGEST_TARGET: usize = 256;
 
 /// What comes before the oldest row, and the newest row.
 pub(super) fn ends(db: &Connection) -> Result<(Head, Head)> {
@@ -30,12 +33,18 @@ pub fn record(tx: &Transaction<'_>, now: i64, actor: &Actor, entry: &Entry<'_>) 
         address: actor.address.map(|address| address.to_string()),
         request_id: actor.request_id.clone(),
         action: entry.action.to_owned(),
-        target: entry.target.map(str::to_owned),
+        target: entry.target.map(cut),
         result: entry.result.to_owned(),
         detail: (!entry.detail.is_null()).then(|| entry.detail.to_string()),
         previous: last.hash,
     };
     append(tx, &row, &row.hash())
+}
+
+fn cut(target: &str) -> String {
+    let mut fits = (0..=target.len().min(LONGEST_TARGET)).rev();
+    let end = fits.find(|at| target.is_char_boundary(*at)).unwrap_or(0);
+    target[..end].to_owned()
 }
 
 fn append(tx: &Transaction<'_>, row: &Row, hash: &Hash) -> Result<()> {
@@ -93,19 +102,23 @@ fn row(found: &Found<'_>) -> rusqlite::Result<Row> {
 }
 
 /// Removes entries from the old end, up to the first that is not older than `before`, in
-/// milliseconds since the epoch. The chain then begins with that one. Returns how many went.
+/// milliseconds since the epoch, and at most so many. The chain then begins with that one. Returns
+/// how many went.
 ///
 /// # Errors
 /// The database fails.
-pub fn forget(tx: &Transaction<'_>, before: i64) -> Result<usize> {
-    let sql = "UPDATE audit_chain SET (first_id, first_hash) = (
-                   SELECT id + 1, hash FROM audit_log
-                   WHERE id < (SELECT coalesce(min(id), last_id + 1) FROM audit_log WHERE at >= ?1)
-                   ORDER BY id DESC LIMIT 1)
-               WHERE EXISTS (
-                   SELECT 1 FROM audit_log
-                   WHERE id < (SELECT coalesce(min(id), last_id + 1) FROM audit_log WHERE at >= ?1))";
-    tx.prepare_cached(sql)?.execute([before])?;
-    let sql = "DELETE FROM audit_log WHERE id < (SELECT first_id FROM audit_chain)";
-    Ok(tx.prepare_cached(sql)?.execute([])?)
+pub fn forget(tx: &Transaction<'_>, before: i64, most: usize) -> Result<usize> {
+    let sql = "SELECT id, hash FROM audit_log
+               WHERE id < coalesce((SELECT min(id) FROM audit_log WHERE at >= ?1), (SELECT last_id + 1 FROM audit_chain))
+                   AND id < (SELECT first_id FROM audit_chain) + ?2
+               ORDER BY id DESC LIMIT 1";
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let last: Option<(i64, Hash)> = tx
+        .prepare_cached(sql)?
+        .query_row((before, most), |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((last, hash)) = last else { return Ok(0) };
+    let sql = "UPDATE audit_chain SET first_id = ?1 + 1, first_hash = ?2";
+    tx.prepare_cached(sql)?.execute((last, hash))?;
+    Ok(tx.prepare_cached("DELETE FROM audit_log WHERE id <= ?1")?.execute([last])?)
 }

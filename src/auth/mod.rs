@@ -4,7 +4,9 @@
 //! with each request who is calling; the caller's role says what they may do. Nothing that opens
 //! a door is printed, logged or kept in the clear.
 
+mod api_token;
 mod lockout;
+mod login;
 mod password;
 mod roles;
 mod store;
@@ -16,22 +18,20 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::{Clock, rfc3339};
+use crate::audit::{self, Actor, Entry, Refusals};
+use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::store::Store;
 
+use login::Purpose;
 use store::Account;
 
+pub use api_token::{ApiToken, Wanted};
 pub use password::HashCost;
 pub use roles::{Act, Role, may};
 pub use store::last_address;
 pub use ticket::Ticket;
-
-/// No user name has more bytes; a longer one is refused before it costs anything.
-const LONGEST_NAME: usize = 256;
-
-/// How long login attempts are kept at least, in milliseconds.
-const DAY: i64 = 24 * 3_600 * 1_000;
+pub use users::{Change, Listed};
 
 /// What can be set. It has no `Debug`, since it holds the secret.
 pub struct Settings {
@@ -55,6 +55,7 @@ pub struct Auth {
     hasher: password::Hasher,
     keys: token::Keys,
     tickets: ticket::Tickets,
+    refusals: Refusals,
 }
 
 /// A user, as others may see it.
@@ -94,20 +95,39 @@ pub struct TokenRef {
     pub id: String,
     /// When it expires, in milliseconds since the epoch.
     pub expires_at: i64,
-    /// The password it belongs to.
-    generation: String,
+    kind: Kind,
+}
+
+/// Where a token came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    /// From a login, with the password of this generation.
+    Session { generation: String },
+    /// It is an API token.
+    Api,
+}
+
+impl TokenRef {
+    /// Whether it is an API token, and no session of somebody who signed in.
+    #[must_use]
+    pub fn is_api(&self) -> bool {
+        self.kind == Kind::Api
+    }
 }
 
 impl Caller {
-    /// Says no when the caller's role does not allow this.
+    /// Says no when the caller's role does not allow this, or an API token is not enough.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] with the role that would.
+    /// [`Error::Forbidden`] with the role that would, [`Error::SignIn`].
     pub fn require(&self, act: Act) -> Result<()> {
-        if may(self.role, act) {
-            return Ok(());
+        if !may(self.role, act) {
+            return Err(Error::Forbidden { needs: act.needs().as_str() });
         }
-        Err(Error::Forbidden { needs: act.needs().as_str() })
+        if act.needs_login() && self.token.is_api() {
+            return Err(Error::SignIn);
+        }
+        Ok(())
     }
 }
 
@@ -121,29 +141,34 @@ impl Auth {
             hasher: password::Hasher::new(settings.hash_cost),
             keys: token::Keys::new(&settings.secret, settings.token_life),
             tickets: ticket::Tickets::default(),
+            refusals: Refusals::default(),
         }
     }
 
-    /// Exchanges a password for a token; `address` is where it came from, for the log.
+    /// Exchanges a password for a token; `stranger` is who sent it, before it is known who it is.
     ///
     /// # Errors
     /// [`Error::Credentials`] whether the name or the password is wrong, [`Error::Locked`] after
     /// too many of them.
-    pub fn login(&self, username: &str, password: &str, address: &str) -> Result<Session> {
-        let account = self.prove(username, password, address)?;
+    pub fn login(&self, username: &str, password: &str, stranger: &Actor) -> Result<Session> {
+        let account = self.prove(Purpose::Login, username, password, stranger)?;
         self.issue(account.user, &account.generation)
     }
 
-    /// Who sent this token, which is what stands behind `Bearer` in the request.
+    /// Who sent this token, of either kind, which is what stands behind `Bearer` in the request.
     ///
     /// # Errors
     /// [`Error::TokenMissing`], [`Error::TokenExpired`], or [`Error::TokenInvalid`] when it was
     /// not signed by us, was revoked, or its user was removed or has another password now.
     pub fn authenticate(&self, bearer: Option<&str>) -> Result<Caller> {
-        let claims = self.keys.check(bearer.ok_or(Error::TokenMissing)?)?;
+        let bearer = bearer.ok_or(Error::TokenMissing)?;
+        if let Some(caller) = self.by_api_token(bearer) {
+            return caller;
+        }
+        let claims = self.keys.check(bearer)?;
         let expires_at = claims.expires_at();
-        let token = TokenRef { id: claims.jti, expires_at, generation: claims.generation };
-        self.admit(claims.sub, token)
+        let kind = Kind::Session { generation: claims.generation };
+        self.admit(claims.sub, TokenRef { id: claims.jti, expires_at, kind })
     }
 
     /// A ticket for the caller: good once, for 30 seconds, in place of the token.
@@ -168,21 +193,31 @@ impl Auth {
     /// requests may be under way with it.
     ///
     /// # Errors
-    /// Those of [`Auth::authenticate`].
+    /// Those of [`Auth::authenticate`]; [`Error::SignIn`] for an API token, which would outlive
+    /// itself.
     pub fn refresh(&self, caller: &Caller) -> Result<Session> {
         let Caller { username, role, token } =
             self.admit(caller.username.clone(), caller.token.clone())?;
-        self.issue(User { username, role }, &token.generation)
+        match token.kind {
+            Kind::Session { generation } => self.issue(User { username, role }, &generation),
+            Kind::Api => Err(Error::SignIn),
+        }
     }
 
-    /// Revokes the token that the caller sent.
+    /// Revokes the token that the caller sent; an API token is removed.
     ///
     /// # Errors
     /// The database failed.
-    pub fn logout(&self, caller: &Caller) -> Result<()> {
-        let TokenRef { id, expires_at, .. } = &caller.token;
+    pub fn logout(&self, caller: &Caller, actor: &Actor) -> Result<()> {
+        let TokenRef { id, expires_at, kind } = &caller.token;
         let now = self.clock.now();
-        self.store.write(|tx| store::revoke(tx, id, *expires_at, now))
+        self.store.write(|tx| {
+            match kind {
+                Kind::Session { .. } => store::revoke(tx, id, *expires_at, now)?,
+                Kind::Api => store::tokens::remove(tx, id)?,
+            }
+            audit::store::record(tx, now, actor, &Entry::done("auth.logout", None))
+        })
     }
 
     /// Changes the caller's own password, ends all of the caller's tokens and returns a new one.
@@ -197,15 +232,15 @@ impl Auth {
         caller: &Caller,
         current: &str,
         new: &str,
-        address: &str,
+        actor: &Actor,
     ) -> Result<Session> {
         password::check("new_password", new)?;
-        let account = self.prove(&caller.username, current, address)?;
-        self.replace_password(account, new)
+        let account = self.prove(Purpose::Password, &caller.username, current, actor)?;
+        self.replace_password(account, new, actor)
     }
 
     /// Gives `account` another password, unless it has another one already.
-    fn replace_password(&self, account: Account, new: &str) -> Result<Session> {
+    fn replace_password(&self, account: Account, new: &str, actor: &Actor) -> Result<Session> {
         let hash = self.hasher.slot()?.hash(new)?;
         let generation = random_name()?;
         let username = &account.user.username;
@@ -213,7 +248,12 @@ impl Auth {
             // While we hashed, an admin may have set another password or removed the user.
             let current = store::account(tx, username)?;
             let same = current.is_some_and(|current| current.generation == account.generation);
-            Ok(same && store::set_password(tx, username, &hash, &generation)?)
+            if same {
+                store::set_password(tx, username, &hash, &generation)?;
+                let entry = Entry::done("auth.password", &**username);
+                audit::store::record(tx, self.clock.now(), actor, &entry)?;
+            }
+            Ok(same)
         })?;
         if !changed {
             return Err(Error::TokenInvalid);
@@ -226,92 +266,18 @@ impl Auth {
         Ok(Session { token, expires_at: claims.expires_at(), user })
     }
 
-    /// Asks the database about a token whose signature was right.
+    /// Asks the database about a token that was right when we saw it.
     fn admit(&self, username: String, token: TokenRef) -> Result<Caller> {
         if self.clock.now() >= token.expires_at {
             return Err(Error::TokenExpired);
         }
-        match self.store.read(|c| store::standing(c, &username, &token.id))? {
-            Some(now) if !now.revoked && now.generation == token.generation => {
-                Ok(Caller { username, role: now.role, token })
-            }
-            _ => Err(Error::TokenInvalid),
-        }
-    }
-
-    /// The account, if the password is right and the lockout allows it.
-    ///
-    /// The slot is held from the first look at the lockout to the last, so no more than two
-    /// attempts are under way at a time; both may pass the first look, the last one decides.
-    fn prove(&self, username: &str, password: &str, address: &str) -> Result<Account> {
-        if username.len() > LONGEST_NAME {
-            return Err(Error::invalid("username", format!("is longer than {LONGEST_NAME} bytes")));
-        }
-        let slot = self.hasher.slot()?;
-        let now = self.clock.now();
-        let (locked, account) = self.store.read(|c| {
-            let locked = store::locked_until(c, username, self.rule, now)?;
-            Ok((locked, store::account(c, username)?))
-        })?;
-        let verdict = match locked {
-            // Refused before it costs a hashing, also when the password is right.
-            Some(until) => Verdict::Locked(until),
-            None => {
-                let hash = account.as_ref().map(|one| one.password_hash.as_str());
-                let right = slot.verify(password, hash)?;
-                self.settle(username, address, account.filter(|_| right))?
-            }
+        let Kind::Session { generation } = &token.kind else {
+            return self.readmit_api_token(&token.id);
         };
-        match verdict {
-            Verdict::Right(account) => return Ok(account),
-            Verdict::Wrong { locks: None } => {
-                log::warn!(user = username, address = address; "login failed");
-            }
-            Verdict::Wrong { locks: Some(until) } => {
-                let until = rfc3339(until);
-                log::warn!(user = username, address = address; "login failed, locked until {until}");
-            }
-            Verdict::Locked(until) => {
-                log::warn!(user = username, address = address; "login refused, the account is locked");
-                return Err(Error::Locked { until });
-            }
-        }
-        Err(Error::Credentials)
+        let now = self.store.read(|c| store::standing(c, &username, &token.id))?;
+        let role = now.and_then(|now| now.allows(generation)).ok_or(Error::TokenInvalid)?;
+        Ok(Caller { username, role, token })
     }
-
-    /// Records an attempt and says what comes of it, in one transaction: what another attempt
-    /// recorded while this one hashed is seen here. `proven` is the account whose password it was.
-    fn settle(&self, username: &str, address: &str, proven: Option<Account>) -> Result<Verdict> {
-        self.store.write(|tx| {
-            // Taken under the lock, so that times follow each other as the rows do.
-            let at = self.clock.now();
-            if let Some(until) = store::locked_until(tx, username, self.rule, at)? {
-                return Ok(Verdict::Locked(until));
-            }
-            // The password may have been changed, or the user removed, while we hashed.
-            let account = match proven {
-                Some(proven) => store::account(tx, username)?
-                    .filter(|current| current.generation == proven.generation),
-                None => None,
-            };
-            let attempt = lockout::Attempt { at, success: account.is_some() };
-            store::add_attempt(tx, username, address, attempt)?;
-            // The first failure of a lock that still holds is less than two spans old.
-            let keep = self.rule.span.saturating_mul(2).max(DAY);
-            store::prune_attempts(tx, at.saturating_sub(keep))?;
-            Ok(match account {
-                Some(account) => Verdict::Right(account),
-                None => Verdict::Wrong { locks: store::locked_until(tx, username, self.rule, at)? },
-            })
-        })
-    }
-}
-
-/// What comes of an attempt to log in.
-enum Verdict {
-    Right(Account),
-    Wrong { locks: Option<i64> },
-    Locked(i64),
 }
 
 impl fmt::Debug for Session {
@@ -338,65 +304,4 @@ fn random_name() -> Result<String> {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn auth(directory: &tempfile::TempDir) -> Auth {
-        let store = Store::open(&directory.path().join("linkops.db")).unwrap();
-        let settings = Settings {
-            secret: vec![b'x'; 32],
-            token_life: Duration::from_secs(60),
-            max_failed: 2,
-            lockout: Duration::from_secs(60),
-            hash_cost: HashCost { memory: 8, passes: 1 },
-        };
-        let auth = Auth::new(Arc::new(store), Clock::fixed(0), &settings);
-        auth.add_user("ann", Role::Admin, "correct horse").unwrap();
-        auth
-    }
-
-    fn account(auth: &Auth) -> Option<Account> {
-        auth.store.read(|c| store::account(c, "ann")).unwrap()
-    }
-
-    /// Two attempts passed the first look at the lockout; the one that is wrong comes first.
-    #[test]
-    fn a_right_password_does_not_pass_a_lock_that_came_while_it_was_hashed() {
-        let directory = tempfile::tempdir().unwrap();
-        let auth = auth(&directory);
-        auth.login("ann", "wrong horse", "192.0.2.1").unwrap_err();
-        let proven = account(&auth);
-        let wrong = auth.settle("ann", "192.0.2.1", None).unwrap();
-        assert!(matches!(wrong, Verdict::Wrong { locks: Some(60_000) }));
-        let right = auth.settle("ann", "192.0.2.1", proven).unwrap();
-        assert!(matches!(right, Verdict::Locked(60_000)));
-    }
-
-    #[test]
-    fn a_password_that_was_replaced_while_it_was_hashed_is_wrong() {
-        let directory = tempfile::tempdir().unwrap();
-        let auth = auth(&directory);
-        let proven = account(&auth);
-        auth.set_password("ann", "another horse").unwrap();
-        let verdict = auth.settle("ann", "192.0.2.1", proven).unwrap();
-        assert!(matches!(verdict, Verdict::Wrong { locks: None }));
-        assert!(matches!(
-            auth.settle("ann", "192.0.2.1", account(&auth)).unwrap(),
-            Verdict::Right(_)
-        ));
-    }
-
-    #[test]
-    fn a_password_that_an_admin_set_is_not_overwritten_by_a_change_that_was_under_way() {
-        let directory = tempfile::tempdir().unwrap();
-        let auth = auth(&directory);
-        let proven = account(&auth).unwrap();
-        auth.set_password("ann", "another horse").unwrap();
-        let late = auth.replace_password(proven, "a third horse");
-        assert!(matches!(late, Err(Error::TokenInvalid)), "{late:?}");
-        auth.login("ann", "another horse", "192.0.2.1").unwrap();
-    }
 }

@@ -56,8 +56,10 @@ impl FromStr for Role {
 /// What can be done once it is known who is calling; section 3 of the contract, call by call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Act {
-    /// `GET /api/auth/me`, `POST /api/auth/{refresh,logout,password,ticket}`.
+    /// `GET /api/auth/me`, `POST /api/auth/{logout,ticket}`, `GET /api/tokens`.
     UseOwnAccount,
+    /// `POST /api/auth/{refresh,password}`, `POST /api/tokens`, `DELETE /api/tokens/{id}`.
+    ManageOwnAccess,
     /// `GET /api/health`, `GET /api/openapi.json`.
     ReadServer,
     /// `GET /api/links…`, `GET /api/scripts…`.
@@ -80,9 +82,11 @@ pub enum Act {
     Sync,
     /// All on workspaces that is not reading: make, assign, connect, type into, close.
     OpenTerminal,
-    /// `/api/users…`.
+    /// `GET /api/users`.
+    ReadUsers,
+    /// All else on `/api/users…`.
     ManageUsers,
-    /// `POST /api/tables/query` for `tbl_audit`.
+    /// `GET /api/audit/verify`, `POST /api/tables/query` for `tbl_audit`.
     ReadAudit,
 }
 
@@ -92,6 +96,7 @@ impl Act {
     pub fn needs(self) -> Role {
         match self {
             Act::UseOwnAccount
+            | Act::ManageOwnAccess
             | Act::ReadServer
             | Act::ReadInventory
             | Act::ReadOperations
@@ -99,8 +104,15 @@ impl Act {
             | Act::ReadSync
             | Act::ReadTables => Role::Viewer,
             Act::Verify | Act::Run | Act::Stop | Act::Sync | Act::OpenTerminal => Role::Operator,
-            Act::ManageUsers | Act::ReadAudit => Role::Admin,
+            Act::ReadUsers | Act::ManageUsers | Act::ReadAudit => Role::Admin,
         }
+    }
+
+    /// Whether an API token is not enough, whatever its role: who gives out access must be somebody
+    /// who can sign in, or a token that was stolen could make itself others that last.
+    #[must_use]
+    pub fn needs_login(self) -> bool {
+        matches!(self, Act::ManageOwnAccess | Act::ManageUsers)
     }
 }
 
@@ -119,6 +131,7 @@ mod tests {
         // act, viewer, operator, admin
         for (act, viewer, operator, admin) in [
             (Act::UseOwnAccount, true, true, true),
+            (Act::ManageOwnAccess, true, true, true),
             (Act::ReadServer, true, true, true),
             (Act::ReadInventory, true, true, true),
             (Act::ReadOperations, true, true, true),
@@ -130,6 +143,7 @@ mod tests {
             (Act::Stop, false, true, true),
             (Act::Sync, false, true, true),
             (Act::OpenTerminal, false, true, true),
+            (Act::ReadUsers, false, false, true),
             (Act::ManageUsers, false, false, true),
             (Act::ReadAudit, false, false, true),
         ] {

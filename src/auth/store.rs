@@ -1,11 +1,16 @@
 //! The SQL of users, their login attempts and revoked tokens.
 
+pub(super) mod tokens;
+
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Transaction};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 
 use super::lockout::{Attempt, Rule};
-use super::{Role, User};
+use super::{Listed, Role, User};
 use crate::error::Result;
+
+/// Attempts that are kept. To push one out takes so many hashings that no lock would hold any more.
+const MOST_ATTEMPTS: i64 = 100_000;
 
 /// A user, as logging in needs it.
 pub(super) struct Account {
@@ -19,6 +24,13 @@ pub(super) struct Standing {
     pub(super) role: Role,
     pub(super) generation: String,
     pub(super) revoked: bool,
+}
+
+impl Standing {
+    /// The role of the user, if a token of this generation is still good.
+    pub(super) fn allows(&self, generation: &str) -> Option<Role> {
+        (!self.revoked && self.generation == generation).then_some(self.role)
+    }
 }
 
 impl FromSql for Role {
@@ -86,8 +98,13 @@ pub fn last_address(c: &Connection, username: &str) -> Result<Option<String>> {
     Ok(c.prepare_cached(sql)?.query_row([username], |row| row.get(0)).optional()?)
 }
 
+/// Removes attempts that are older, and of names that no user has all but the newest: whoever tries
+/// names without end must not fill the disk.
 pub(super) fn prune_attempts(tx: &Transaction<'_>, before: i64) -> Result<()> {
-    tx.prepare_cached("DELETE FROM auth_attempts WHERE at < ?1")?.execute([before])?;
+    let sql = "DELETE FROM auth_attempts WHERE at < ?1
+               OR (id <= (SELECT max(id) FROM auth_attempts) - ?2
+                   AND username NOT IN (SELECT username FROM users))";
+    tx.prepare_cached(sql)?.execute((before, MOST_ATTEMPTS))?;
     Ok(())
 }
 
@@ -99,12 +116,29 @@ pub(super) fn revoke(tx: &Transaction<'_>, token: &str, expires_at: i64, now: i6
     Ok(())
 }
 
-pub(super) fn users(c: &Connection) -> Result<Vec<User>> {
-    let mut statement = c.prepare_cached("SELECT username, role FROM users ORDER BY username")?;
-    let users = statement
-        .query_map([], |row| Ok(User { username: row.get(0)?, role: row.get(1)? }))?
-        .collect::<rusqlite::Result<_>>()?;
-    Ok(users)
+/// All users by name.
+pub(super) fn users(c: &Connection, rule: Rule, now: i64) -> Result<Vec<Listed>> {
+    let sql = "SELECT username, role, created_at, last_login FROM users ORDER BY username";
+    let mut statement = c.prepare_cached(sql)?;
+    let users = statement.query_map([], listed)?.collect::<rusqlite::Result<Vec<_>>>()?;
+    users.into_iter().map(|one| with_lock(c, one, rule, now)).collect()
+}
+
+/// One of them.
+pub(super) fn user(c: &Connection, name: &str, rule: Rule, now: i64) -> Result<Option<Listed>> {
+    let sql = "SELECT username, role, created_at, last_login FROM users WHERE username = ?1";
+    let user = c.prepare_cached(sql)?.query_row([name], listed).optional()?;
+    user.map(|one| with_lock(c, one, rule, now)).transpose()
+}
+
+fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
+    let user = User { username: row.get(0)?, role: row.get(1)? };
+    Ok(Listed { user, created_at: row.get(2)?, last_login: row.get(3)?, locked_until: None })
+}
+
+fn with_lock(c: &Connection, one: Listed, rule: Rule, now: i64) -> Result<Listed> {
+    let locked_until = locked_until(c, &one.user.username, rule, now)?;
+    Ok(Listed { locked_until, ..one })
 }
 
 /// Whether there is any user at all.
@@ -127,21 +161,36 @@ pub(super) fn add_user(tx: &Transaction<'_>, one: &Account, now: i64) -> Result<
     Ok(tx.execute(sql, values)? == 1)
 }
 
-/// Sets the password, which ends all tokens; false when there is no such user.
+/// Sets the password, which ends all tokens of the user.
 pub(super) fn set_password(
     tx: &Transaction<'_>,
     username: &str,
     password_hash: &str,
     generation: &str,
-) -> Result<bool> {
+) -> Result<()> {
     let sql = "UPDATE users SET password_hash = ?2, generation = ?3 WHERE username = ?1";
-    Ok(tx.execute(sql, (username, password_hash, generation))? == 1)
+    tx.execute(sql, (username, password_hash, generation))?;
+    tokens::remove_all(tx, username)
 }
 
-/// Sets the role; false when there is no such user.
-pub(super) fn set_role(tx: &Transaction<'_>, username: &str, role: Role) -> Result<bool> {
-    let sql = "UPDATE users SET role = ?2 WHERE username = ?1";
-    Ok(tx.execute(sql, (username, role.as_str()))? == 1)
+/// Forgets the failures that count against a name, and with them a lock.
+pub(super) fn unlock(tx: &Transaction<'_>, username: &str) -> Result<()> {
+    let sql = "DELETE FROM auth_attempts WHERE username = ?1 AND success = 0";
+    tx.execute(sql, [username])?;
+    Ok(())
+}
+
+/// Sets the role.
+pub(super) fn set_role(tx: &Transaction<'_>, username: &str, role: Role) -> Result<()> {
+    tx.execute("UPDATE users SET role = ?2 WHERE username = ?1", (username, role.as_str()))?;
+    Ok(())
+}
+
+/// Remembers that a user has signed in.
+pub(super) fn signed_in(tx: &Transaction<'_>, username: &str, now: i64) -> Result<()> {
+    let sql = "UPDATE users SET last_login = ?2 WHERE username = ?1";
+    tx.prepare_cached(sql)?.execute((username, now))?;
+    Ok(())
 }
 
 /// Removes a user; false when there is none.

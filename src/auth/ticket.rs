@@ -68,11 +68,12 @@ fn key(ticket: &str) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Role, TokenRef};
+    use super::super::{Kind, Role, TokenRef};
     use super::*;
 
     fn caller(username: &str) -> Caller {
-        let token = TokenRef { id: "t".into(), expires_at: i64::MAX, generation: "g".into() };
+        let kind = Kind::Session { generation: "g".into() };
+        let token = TokenRef { id: "t".into(), expires_at: i64::MAX, kind };
         Caller { username: username.into(), role: Role::Viewer, token }
     }
 

@@ -70,7 +70,7 @@ Api "api" {
     trusted_proxies: Vec<String> = list();
     /// Whether `GET /metrics` demands a token.
     metrics_auth: bool = flag(false);
-    /// Requests per minute of one user, or of one address that is not signed in; 0 for no limit.
+    /// Calls per minute of one user, of one API token, or of one address that is not signed in; 0 for no limit.
     rate_limit: u32 = number(600, 0..=1_000_000);
     /// Logins per minute from one address; 0 for no limit.
     login_rate_limit: u32 = number(30, 0..=1_000_000);

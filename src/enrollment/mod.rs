@@ -6,6 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
+use crate::audit::{self, Actor, Entry};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::inventory::route::Keys;
@@ -89,9 +92,12 @@ impl Enrollment {
     /// # Errors
     /// There is no such machine, or the database fails. A check that fails is no error: it is a
     /// result that says why.
-    pub fn verify(&self, id: &str) -> Result<Checked> {
+    pub fn verify(&self, id: &str, actor: &Actor) -> Result<Checked> {
         let found = self.inspect(id, &self.stop)?;
-        self.store.write(|tx| store::record_verified(tx, &found))?;
+        self.store.write(|tx| {
+            store::record_verified(tx, &found)?;
+            audit::store::record(tx, found.checked.verified_at, actor, &entry(id, &found.checked))
+        })?;
         Ok(found.checked)
     }
 
@@ -114,11 +120,16 @@ impl Enrollment {
     ///
     /// # Errors
     /// One of them does not exist; nothing has been checked then.
-    pub fn verify_many(&self, ids: Vec<String>) -> Result<BTreeMap<String, Checked>> {
+    pub fn verify_many(
+        &self,
+        ids: Vec<String>,
+        actor: &Actor,
+    ) -> Result<BTreeMap<String, Checked>> {
         self.store.read(|db| {
             ids.iter().try_for_each(|id| inventory::store::machine(db, id).map(|_| ()))
         })?;
-        let work = Arc::new(Work { ids, next: AtomicUsize::new(0), results: Mutex::default() });
+        let (next, results) = (AtomicUsize::new(0), Mutex::default());
+        let work = Arc::new(Work { ids, actor: actor.clone(), next, results });
         let helpers: Vec<Handle> = (1..work.ids.len().min(SIDE_BY_SIDE))
             .map_while(|number| {
                 let (this, work) = (self.clone(), Arc::clone(&work));
@@ -214,6 +225,7 @@ impl Enrollment {
 
 struct Work {
     ids: Vec<String>,
+    actor: Actor,
     next: AtomicUsize,
     results: Mutex<Vec<(String, Result<Checked>)>>,
 }
@@ -221,10 +233,20 @@ struct Work {
 impl Work {
     fn run(&self, enrollment: &Enrollment) {
         while let Some(id) = self.ids.get(self.next.fetch_add(1, Ordering::SeqCst)) {
-            let result = enrollment.verify(id);
+            let result = enrollment.verify(id, &self.actor);
             lock(&self.results).push((id.clone(), result));
         }
     }
+}
+
+/// What the audit log is told of a check.
+fn entry<'a>(id: &'a str, checked: &Checked) -> Entry<'a> {
+    let entry = if checked.reached {
+        Entry::done("link.verify", id)
+    } else {
+        Entry::refused("link.verify", id, "SSH_CONNECTION_FAILED")
+    };
+    entry.with(json!({ "enrolled": checked.enrolled }))
 }
 
 /// P11: surrounding white space is ignored, case is kept, nothing else is forgiven.

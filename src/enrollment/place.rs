@@ -24,7 +24,7 @@ impl Enrollment {
     /// # Errors
     /// There is no such machine, it cannot be reached, it has another client id, or does not let
     /// us write.
-    pub fn place(&self, id: &str, replace: bool) -> Result<Placed> {
+    pub fn place(&self, id: &str, replace: bool, actor: &Actor) -> Result<Placed> {
         let chain = self.store.read(|db| inventory::store::chain(db, id))?;
         let failed = |message: String| Error::Ssh { target: id.to_owned(), message };
         let (Some(machine), Some(target)) = (chain.last(), route::target(&chain, &self.keys))
@@ -42,8 +42,8 @@ impl Enrollment {
             Some("same") => Ok(Placed::Same),
             Some("placed") => {
                 let entry = Entry::done("link.enroll", id);
-                let (now, actor) = (self.clock.now(), Actor::command_line());
-                self.store.write(|tx| audit::store::record(tx, now, &actor, &entry))?;
+                let now = self.clock.now();
+                self.store.write(|tx| audit::store::record(tx, now, actor, &entry))?;
                 Ok(Placed::Written)
             }
             Some("other") => {

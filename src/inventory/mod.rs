@@ -7,6 +7,7 @@ mod place;
 pub mod route;
 pub mod store;
 pub mod sync;
+mod webhook;
 pub mod yaml;
 
 pub use git::redact;

@@ -8,15 +8,17 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
+use serde_json::json;
 
 use super::catalogue::{read_inside, trees, warnings};
 use super::git::{Git, make_directory, redact, remove};
 use super::store::{SyncRecord, Synced};
 use super::{Changes, Inventory, store, yaml};
+use crate::audit::{self, Actor, Entry, Refusals};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::store::Store;
-use crate::threads::{Handle, Latch, guard, lock, spawn};
+use crate::threads::{Bell, Handle, Latch, guard, lock, spawn};
 
 /// How the repository is reached and kept. It holds secrets and cannot be printed.
 #[derive(Clone)]
@@ -39,6 +41,8 @@ pub struct Settings {
     pub accept_new: bool,
     /// The token for an HTTP repository.
     pub token: Option<String>,
+    /// What a Git server signs its webhook with; none when there is no webhook.
+    pub webhook_secret: Option<Vec<u8>>,
 }
 
 /// What a successful sync brought.
@@ -112,9 +116,10 @@ pub fn reach(settings: &Settings, stop: Arc<Latch>) -> Result<String> {
 
 /// The handle of syncing.
 pub struct Sync {
-    settings: Settings,
-    store: Arc<Store>,
-    clock: Clock,
+    pub(super) settings: Settings,
+    pub(super) store: Arc<Store>,
+    pub(super) clock: Clock,
+    pub(super) refusals: Refusals,
     stop: Arc<Latch>,
     state: Mutex<State>,
     told: OnceLock<Box<dyn Fn() + Send + std::marker::Sync>>,
@@ -124,6 +129,14 @@ pub struct Sync {
 struct State {
     running: Option<Arc<Run>>,
     next: Option<i64>,
+    /// Wakes the thread `git-sync`; none when there is none.
+    bell: Option<Arc<Bell>>,
+}
+
+/// Where a caller stands: first, so that it syncs, or later, so that it waits.
+enum Place {
+    First(Arc<Run>),
+    Later(Arc<Run>),
 }
 
 /// A sync that runs, and its result for those who wait.
@@ -141,7 +154,8 @@ impl Sync {
         if let Ok(path) = std::path::absolute(&settings.local_path) {
             settings.local_path = path;
         }
-        Sync { settings, store, clock, stop, state: Mutex::default(), told: OnceLock::new() }
+        let (refusals, state, told) = (Refusals::default(), Mutex::default(), OnceLock::new());
+        Sync { settings, store, clock, refusals, stop, state, told }
     }
 
     /// Calls `tell` after each sync that worked; only the first call counts. It
@@ -150,26 +164,48 @@ impl Sync {
         let _ = self.told.set(Box::new(tell));
     }
 
-    /// Starts the thread `git-sync`: it syncs at once and then at each interval, until the stop
-    /// latch. Without a repository or an interval it has nothing to do and ends.
+    /// Starts the thread `git-sync`: it syncs at once and then at each interval and each push that
+    /// the webhook tells of, until the stop latch. Without a repository, or with neither interval
+    /// nor webhook, it has nothing to do and ends.
     ///
     /// # Errors
     /// There is no thread to be had.
     pub fn start(self: &Arc<Sync>) -> io::Result<Handle> {
+        let bell = Arc::new(Bell::new()?);
+        lock(&self.state).bell = Some(Arc::clone(&bell));
         let sync = Arc::clone(self);
-        spawn("git-sync", move || sync.keep())
+        spawn("git-sync", move || sync.keep(&bell))
     }
 
-    fn keep(&self) {
-        let interval = self.settings.interval;
-        if self.settings.url.is_none() || interval.is_zero() {
+    fn keep(&self, bell: &Bell) {
+        let Settings { url, interval, webhook_secret, .. } = &self.settings;
+        if url.is_none() || (interval.is_zero() && webhook_secret.is_none()) {
             return;
         }
+        // Without an interval only a push makes a sync; the time to wait means nothing then.
+        let time = if interval.is_zero() { Duration::from_secs(3_600) } else { *interval };
+        let mut due = !interval.is_zero();
         while !self.stop.is_set() {
-            let _ = self.sync_now(); // told in the log and in the status
-            let millis = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
+            if due {
+                let _ = self.sync_afresh(); // told in the log and in the status
+                self.plan();
+            }
+            due = bell.wait(&self.stop, time) || !interval.is_zero();
+        }
+    }
+
+    fn plan(&self) {
+        if !self.settings.interval.is_zero() {
+            let millis = i64::try_from(self.settings.interval.as_millis()).unwrap_or(i64::MAX);
             lock(&self.state).next = Some(self.clock.now().saturating_add(millis));
-            self.stop.wait(interval);
+        }
+    }
+
+    /// Has the thread `git-sync` sync soon. A sync that runs may have looked at the repository
+    /// already, so there will be one more after it, for all who asked meanwhile.
+    pub(super) fn wake(&self) {
+        if let Some(bell) = &lock(&self.state).bell {
+            bell.ring();
         }
     }
 
@@ -178,16 +214,47 @@ impl Sync {
     /// # Errors
     /// Git failed, or the files are wrong; the database and the tree are as they were.
     pub fn sync_now(&self) -> Result<Outcome> {
-        let run = {
-            let mut state = lock(&self.state);
-            if let Some(run) = &state.running {
-                let run = Arc::clone(run);
-                drop(state);
-                return run.wait();
+        self.sync_by(&Actor::linkops())
+    }
+
+    /// [`Sync::sync_now`] because somebody asked for it.
+    ///
+    /// # Errors
+    /// Those of [`Sync::sync_now`].
+    pub fn sync_by(&self, by: &Actor) -> Result<Outcome> {
+        match self.enter() {
+            Place::First(run) => self.lead(&run, by),
+            Place::Later(run) => {
+                let outcome = run.wait()?;
+                if !by.is_linkops() {
+                    let entry = entry(&outcome.commit, outcome.links, outcome.scripts);
+                    audit::note(&self.store, self.clock.now(), by, &entry)?;
+                }
+                Ok(outcome)
             }
-            Arc::clone(state.running.insert(Arc::default()))
-        };
-        let result = guard("git-sync", || self.sync())
+        }
+    }
+
+    /// A sync that looks at the repository after this call.
+    fn sync_afresh(&self) -> Result<Outcome> {
+        loop {
+            match self.enter() {
+                Place::First(run) => return self.lead(&run, &Actor::linkops()),
+                Place::Later(run) => drop(run.wait()),
+            }
+        }
+    }
+
+    fn enter(&self) -> Place {
+        let mut state = lock(&self.state);
+        match &state.running {
+            Some(run) => Place::Later(Arc::clone(run)),
+            None => Place::First(Arc::clone(state.running.insert(Arc::default()))),
+        }
+    }
+
+    fn lead(&self, run: &Run, by: &Actor) -> Result<Outcome> {
+        let result = guard("git-sync", || self.sync(by))
             .unwrap_or_else(|| Err(Error::Internal("the sync panicked".to_owned())));
         lock(&self.state).running = None;
         *lock(&run.result) = Some(copy(&result));
@@ -226,9 +293,9 @@ impl Sync {
         })
     }
 
-    fn sync(&self) -> Result<Outcome> {
+    fn sync(&self, by: &Actor) -> Result<Outcome> {
         let started_at = self.clock.now();
-        let result = self.bring_up_to_date(started_at);
+        let result = self.bring_up_to_date(started_at, by);
         match &result {
             Ok(outcome) => {
                 let Outcome { commit, links, scripts, warnings, .. } = outcome;
@@ -251,7 +318,7 @@ impl Sync {
         }
     }
 
-    fn bring_up_to_date(&self, started_at: i64) -> Result<Outcome> {
+    fn bring_up_to_date(&self, started_at: i64, by: &Actor) -> Result<Outcome> {
         let git = Git::new(&self.settings, Arc::clone(&self.stop))?;
         let _alone = self.lock_copy()?;
         let commit = git.fetch()?;
@@ -261,8 +328,13 @@ impl Sync {
         let synced = Synced { commit: commit.clone(), links, scripts };
         let record = SyncRecord { started_at, ended_at, result: Ok(synced) };
         let (changes, previous) = self.store.write(|tx| {
+            let last = store::last_success(tx)?.map(|(synced, _)| synced.commit);
             let changes = store::replace(tx, &inventory)?;
             store::insert_sync(tx, &record)?;
+            // Our own look at a repository where nothing is new changes nothing.
+            if !by.is_linkops() || last.as_ref() != Some(&commit) {
+                audit::store::record(tx, ended_at, by, &entry(&commit, links, scripts))?;
+            }
             Ok((changes, store::commit_before(tx, &commit)?))
         })?;
         if let Some(tell) = self.told.get() {
@@ -337,6 +409,11 @@ impl Run {
             result = self.ended.wait(result).unwrap_or_else(|error| error.into_inner());
         }
     }
+}
+
+/// What the audit log is told of a sync.
+fn entry(commit: &str, links: u32, scripts: u32) -> Entry<'_> {
+    Entry::done("sync.run", commit).with(json!({ "links": links, "scripts": scripts }))
 }
 
 fn parse(tree: &Path) -> Result<Inventory> {

@@ -14,6 +14,7 @@ use super::worker::{Control, Outcome};
 use super::{
     ExecutionStatus, Id, Operation, Request, Settings, Status, Tally, cleanup, final_status, submit,
 };
+use crate::audit::{self, Actor, Entry};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::inventory::catalogue::Catalogue;
@@ -115,7 +116,7 @@ impl Operations {
     ///
     /// # Errors
     /// Whatever is wrong with the request; [`Error::TooManyOperations`] when the queue is full.
-    pub fn submit(&self, request: Request, by: &str) -> Result<Id> {
+    pub fn submit(&self, request: Request, by: &Actor) -> Result<Id> {
         if self.closing.load(Ordering::SeqCst) {
             return Err(Error::ShuttingDown);
         }
@@ -136,7 +137,7 @@ impl Operations {
             db.write(|tx| store::remove(tx, id))?;
             return Err(error);
         }
-        log::info!(operation = id.to_string().as_str(), user = by; "queued");
+        log::info!(operation = id.to_string().as_str(), user = by.name.as_str(); "queued");
         Ok(id)
     }
 
@@ -198,13 +199,17 @@ impl Operations {
     ///
     /// # Errors
     /// There is none with that number, or it has ended.
-    pub fn request_stop(&self, id: Id) -> Result<()> {
+    pub fn request_stop(&self, id: Id, by: &Actor) -> Result<()> {
         let status = self.get(id)?.status;
         let live = lock(&self.shared.live).get(&id).cloned();
         let Some(live) = live.filter(|_| !status.is_final()) else {
             return Err(Error::Finished { id: id.to_string() });
         };
-        self.shared.store.write(|tx| store::ask_stop(tx, id))?;
+        let now = self.shared.clock.now();
+        self.shared.store.write(|tx| {
+            store::ask_stop(tx, id)?;
+            audit::store::record(tx, now, by, &Entry::done("operation.stop", &*id.to_string()))
+        })?;
         live.control.stop();
         // One that has never begun ends here and now; after a restart there may be runs to stop,
         // which its conductor does when it has its turn.

@@ -4,6 +4,7 @@ use super::store::{self, Log};
 use super::targets::{self, Targets};
 use super::waves::{Share, Wave};
 use super::{ExecutionStatus, Id, Operation, Operations, Request};
+use crate::audit::Actor;
 use crate::error::{Error, Result};
 use crate::words::words;
 
@@ -40,7 +41,7 @@ impl Operations {
     ///
     /// # Errors
     /// It has not ended, there is nothing left to do, or whatever a submission can be refused for.
-    pub fn retry(&self, id: Id, which: Unfinished, by: &str) -> Result<Id> {
+    pub fn retry(&self, id: Id, which: Unfinished, by: &Actor) -> Result<Id> {
         let (operation, logs) =
             self.shared.store.read(|db| Ok((store::operation(db, id)?, store::logs(db, id)?)))?;
         if !operation.status.is_final() {

@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use serde_json::json;
+
 use super::store::{self, Text};
 use super::waves::{self, Share, Wave};
 use super::{Id, Operation, Settings, Status, Tally, Targets, needs_enrollment, targets};
+use crate::audit::{self, Actor, Entry};
 use crate::error::{Error, Field, Result, Unenrolled};
 use crate::inventory::catalogue::Catalogue;
 use crate::inventory::{self, Filter, Machine, Script, Sort};
@@ -47,7 +50,7 @@ pub(super) fn submit(
     catalogue: &Catalogue,
     settings: &Settings,
     request: Request,
-    by: &str,
+    by: &Actor,
     now: i64,
 ) -> Result<Id> {
     shape(&request, settings)?;
@@ -76,7 +79,7 @@ pub(super) fn submit(
         keep_going: request.keep_going,
         check_ids: request.require_enrollment,
         status: Status::Queued,
-        triggered_by: by.to_owned(),
+        triggered_by: by.name.clone(),
         commit_hash,
         waves: waves.transpose()?,
         max_failures: request.max_failures.at_most(machines.len()),
@@ -87,7 +90,25 @@ pub(super) fn submit(
         tally: Tally::default(),
     };
     let run_ids: Vec<String> = (0..operation.total()).map(|_| nonce()).collect();
-    db.write(|tx| store::insert(tx, &operation, &texts, &run_ids))
+    db.write(|tx| {
+        let id = store::insert(tx, &operation, &texts, &run_ids)?;
+        audit::store::record(tx, now, by, &started(&operation, &id.to_string()))?;
+        Ok(id)
+    })
+}
+
+/// The entry for the audit log. Flags are left out: they can be passwords.
+fn started<'a>(operation: &Operation, id: &'a str) -> Entry<'a> {
+    let mut detail = json!({
+        "scripts": operation.scripts,
+        "targets": operation.targets.len(),
+        "commit": operation.commit_hash,
+    });
+    let Some(first) = operation.retry_of else {
+        return Entry::done("operation.run", id).with(detail);
+    };
+    detail["retry_of"] = first.to_string().into();
+    Entry::done("operation.retry", id).with(detail)
 }
 
 /// What can be seen without looking anything up; all problems at once.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::settings;
-use crate::audit;
+use crate::audit::{self, Actor};
 use crate::auth::Auth;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -49,7 +49,7 @@ pub fn audit(config: &Config, expected: Option<&audit::Head>) -> Result<audit::V
 pub fn sync_once(config: Config) -> Result<sync::Outcome> {
     let store = Arc::new(Store::open(&config.database)?);
     let stop = Arc::new(Latch::new().map_err(|error| Error::io("make a latch", error))?);
-    Sync::new(settings::git(&config), store, Clock::System, stop).sync_now()
+    Sync::new(settings::git(&config), store, Clock::System, stop).sync_by(&Actor::command_line())
 }
 
 /// The machines of the inventory, ordered by id.
@@ -88,6 +88,7 @@ pub fn enroll(config: &Config, id: &str, replace: bool) -> Result<(Placed, Check
         config.ssh.command_timeout,
         stop,
     );
-    let placed = enrollment.place(id, replace)?;
-    Ok((placed, enrollment.verify(id)?))
+    let actor = Actor::command_line();
+    let placed = enrollment.place(id, replace, &actor)?;
+    Ok((placed, enrollment.verify(id, &actor)?))
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::settings;
-use crate::api::{Api, Document, Metrics, Sources};
+use crate::api::{Api, Document, Limits, Metrics, Sources};
+use crate::audit::Refusals;
 use crate::auth::Auth;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -91,6 +92,8 @@ impl Features {
             metrics: Metrics::new(ground.clock.now()),
             sources,
             metrics_auth: config.api.metrics_auth,
+            limits: Limits::new(settings::rates(config)),
+            refusals: Refusals::default(),
             document: Document::new()?,
         })
     }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::api;
+use crate::api::{self, Rates};
 use crate::auth;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -28,6 +28,10 @@ pub(super) fn auth(config: &Config) -> auth::Settings {
         lockout: config.security.lockout_duration,
         hash_cost: auth::HashCost::default(),
     }
+}
+
+pub(super) fn rates(config: &Config) -> Rates {
+    Rates { calls: config.api.rate_limit, logins: config.api.login_rate_limit }
 }
 
 pub(super) fn http(config: &Config) -> Result<http::Settings> {
@@ -77,6 +81,7 @@ pub(crate) fn git(config: &Config) -> sync::Settings {
         known_hosts: Some(config.ssh.known_hosts_path.clone()),
         accept_new: config.ssh.accept_new_host_keys,
         token: config.secrets.git_token(),
+        webhook_secret: config.secrets.webhook_secret().map(|secret| secret.expose().to_vec()),
     }
 }
 

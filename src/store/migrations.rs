@@ -12,6 +12,7 @@ const STEPS: &[&str] = &[
     include_str!("../../sql/0001_core.sql"),
     include_str!("../../sql/0002_audit.sql"),
     include_str!("../../sql/0004_health.sql"),
+    include_str!("../../sql/0005_tokens.sql"),
     include_str!("../../sql/0006_waves.sql"),
 ];
 

@@ -1,11 +1,14 @@
 //! The wire contract, call by call, against a running server. Each file starts a server of its
 //! own and shares it among its steps: works, bad input, missing, wrong person.
 
+mod api_tokens;
+mod audit;
 mod auth;
 mod enrollment;
 mod errors;
 mod git;
 mod groups;
+mod limits;
 mod links;
 mod openapi;
 mod operations;
@@ -16,7 +19,9 @@ mod run;
 mod scripts;
 mod server;
 mod tokens;
+mod users;
 mod waves;
+mod webhook;
 
 use std::io::Write;
 use std::process::{Output, Stdio};

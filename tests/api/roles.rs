@@ -8,6 +8,7 @@ use crate::support::linkops::LinkOps;
 
 const VIEWER: usize = 0;
 const OPERATOR: usize = 1;
+const ADMIN: usize = 2;
 const ROLES: [&str; 3] = ["viewer", "operator", "admin"];
 
 /// Method, path, body, and the least role. What comes of an allowed call does not matter here.
@@ -19,6 +20,14 @@ fn calls() -> Vec<(&'static str, &'static str, Option<Value>, usize)> {
         ("POST", "/api/auth/refresh", None, VIEWER),
         ("POST", "/api/auth/password", nothing(), VIEWER),
         ("POST", "/api/auth/ticket", None, VIEWER),
+        ("GET", "/api/tokens", None, VIEWER),
+        ("POST", "/api/tokens", nothing(), VIEWER),
+        ("DELETE", "/api/tokens/x", None, VIEWER),
+        ("GET", "/api/users", None, ADMIN),
+        ("POST", "/api/users", nothing(), ADMIN),
+        ("PATCH", "/api/users/x", nothing(), ADMIN),
+        ("DELETE", "/api/users/x", None, ADMIN),
+        ("GET", "/api/audit/verify", None, ADMIN),
         ("GET", "/api/links", None, VIEWER),
         ("GET", "/api/links/x", None, VIEWER),
         ("POST", "/api/links/verify", Some(json!({ "targets": ["x"] })), OPERATOR),

@@ -28,7 +28,7 @@ use linkops::threads::Latch;
 use crate::inventory::open;
 use crate::support::fake_ssh::{Actor, Call, FakeSsh, Scene, Step};
 use crate::support::repository::Repository;
-use crate::support::{PATIENCE, deadline};
+use crate::support::{PATIENCE, deadline, somebody};
 use asked::{Asked, Program};
 
 /// The machines of the inventory.
@@ -103,6 +103,7 @@ impl World {
             known_hosts: None,
             accept_new: false,
             token: None,
+            webhook_secret: None,
         };
         let stop = Arc::new(Latch::new().unwrap());
         sync::Sync::new(of_sync, Arc::clone(&store), clock.clone(), stop).sync_now().unwrap();
@@ -138,7 +139,7 @@ impl World {
 
     /// Queues the first script.
     fn run(&self, targets: &[&str]) -> Id {
-        self.operations.submit(request(targets, &SCRIPTS[..1]), "somebody").unwrap()
+        self.operations.submit(request(targets, &SCRIPTS[..1]), &somebody()).unwrap()
     }
 
     /// All events to the end of an operation.

@@ -3,9 +3,10 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 
 use serde_json::{Value, json};
 
@@ -21,6 +22,7 @@ pub struct LinkOps {
     password: String,
     token: String,
     environment: Vec<(String, String)>,
+    printed: Arc<Mutex<String>>,
 }
 
 impl LinkOps {
@@ -39,10 +41,15 @@ impl LinkOps {
 
     /// The same, but nothing was synced.
     pub fn unsynced(fleet: &Fleet, settings: &str) -> LinkOps {
+        LinkOps::with_secrets(fleet, settings, "")
+    }
+
+    /// The same, with this text as its secrets.ini.
+    pub fn with_secrets(fleet: &Fleet, settings: &str, secrets: &str) -> LinkOps {
         let directory = tempfile::tempdir().unwrap();
         let (url, keys) = (fleet.repository.url(), fleet.keys());
         let config = format!(
-            "[api]\nport = 0\njwt_secret = {}\n\
+            "[api]\nport = 0\njwt_secret = {}\nrate_limit = 0\nlogin_rate_limit = 0\n\
              [database]\npath = linkops.db\n\
              [git]\nrepository_url = {url}\nlocal_path = git-repo\nsync_interval_minutes = 0\n\
              [ssh]\nkeys_directory = {}\nknown_hosts_path = ssh/known_hosts\n\
@@ -54,6 +61,11 @@ impl LinkOps {
             keys.display(),
         );
         fs::write(directory.path().join("config.ini"), config).unwrap();
+        if !secrets.is_empty() {
+            let file = directory.path().join("secrets.ini");
+            fs::write(&file, secrets).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        }
         let environment = settings
             .lines()
             .filter(|line| !line.trim().is_empty())
@@ -70,6 +82,7 @@ impl LinkOps {
             password: String::new(),
             token: String::new(),
             environment,
+            printed: Arc::default(),
         };
         linkops.launch();
         linkops.sign_in();
@@ -99,8 +112,8 @@ impl LinkOps {
         // Both are read to their end, so that the process never waits for us.
         let (tell, told) = mpsc::channel();
         let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-        read_lines(out, tell.clone());
-        read_lines(err, tell);
+        read_lines(out, tell.clone(), Arc::clone(&self.printed));
+        read_lines(err, tell, Arc::clone(&self.printed));
         let mut seen = String::new();
         let mut listens = false;
         // The two streams come in any order; the password is told at the first start only.
@@ -188,6 +201,17 @@ impl LinkOps {
     /// Its log.
     pub fn log(&self) -> String {
         fs::read_to_string(self.path("api.log")).unwrap_or_default()
+    }
+
+    /// What it has printed, on both of its streams.
+    pub fn printed(&self) -> String {
+        self.printed.lock().unwrap().clone()
+    }
+
+    /// Sets a key of the configuration for the next start.
+    pub fn set(&mut self, section: &str, key: &str, value: &str) {
+        let name = format!("LINKOPS_{section}_{key}").to_uppercase();
+        self.environment.push((name, value.to_owned()));
     }
 
     /// A file of its directory.
@@ -280,9 +304,14 @@ impl Drop for LinkOps {
 }
 
 /// Passes lines on; ends with the process.
-fn read_lines(from: impl Read + Send + 'static, tell: mpsc::Sender<String>) {
+fn read_lines(
+    from: impl Read + Send + 'static,
+    tell: mpsc::Sender<String>,
+    printed: Arc<Mutex<String>>,
+) {
     std::thread::spawn(move || {
         for line in BufReader::new(from).lines().map_while(Result::ok) {
+            printed.lock().unwrap().push_str(&format!("{line}\n"));
             let _ = tell.send(line);
         }
     });

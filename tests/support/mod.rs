@@ -3,6 +3,7 @@
 // Shared by all test modules, of which none uses everything.
 #![allow(dead_code, unreachable_pub)]
 
+use ::linkops::audit::Actor;
 use ::linkops::threads::Latch;
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,11 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// A moment that is far enough away for any busy machine.
 pub(crate) fn deadline() -> Instant {
     Instant::now() + PATIENCE
+}
+
+/// Somebody who acts.
+pub(crate) fn somebody() -> Actor {
+    Actor::user("somebody", [192, 0, 2, 1].into(), "r-1")
 }
 
 /// Waits until `condition` holds; panics with `what` when it does not before `deadline`.

@@ -36,7 +36,7 @@ enum When {
     Always,
     /// Those that are not open.
     Token,
-    /// Those that need more than the least role.
+    /// Those that need more than the least role, or more than an API token.
     Role,
     /// Those that read a body of JSON.
     Body,
@@ -79,8 +79,9 @@ impl Codes {
             let text = format!("{} lists {name}, which errors.json does not leave to it", route.id);
             return Err(fault(&text));
         }
-        let more = route.access.act().is_some_and(|act| act.needs() > Role::Viewer);
         let lists = |name: &str| listed.iter().any(|one| one == name);
+        let more =
+            route.access.act().is_some_and(|act| act.needs() > Role::Viewer || act.needs_login());
         let applies = |name: &str, when: When| match when {
             When::Listed => lists(name),
             When::Always => true,

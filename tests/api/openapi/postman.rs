@@ -63,6 +63,7 @@ fn item(path: &str, method: &str, operation: &Value) -> Value {
     }
     if let Some((kind, media)) = content(operation) {
         let example = examples(media)[0];
+        let kind = if kind == "*/*" { "application/json" } else { kind };
         let raw = match kind {
             "application/json" => serde_json::to_string_pretty(example).unwrap(),
             _ => example.as_str().unwrap_or_default().to_owned(),

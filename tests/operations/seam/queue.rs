@@ -13,7 +13,7 @@ use proptest::test_runner::{Config, TestRunner};
 use super::asked::{Asked, Program, end, out};
 use super::{SCRIPTS, TARGETS, World, actor, does, ending, for_ever, lost, request};
 use crate::support::fake_ssh::{Call, Step};
-use crate::support::{deadline, wait_until};
+use crate::support::{deadline, somebody, wait_until};
 
 fn requests() -> impl Strategy<Value = Request> {
     let some = |ids: &'static [&'static str]| {
@@ -38,7 +38,7 @@ fn p14_a_submission_is_a_queued_record_and_its_id() {
     let mut runner = TestRunner::new(Config { cases: 100, ..Config::default() });
     let last = Mutex::new(10_000);
     let run = runner.run(&requests(), |request| {
-        let id = world.operations.submit(request.clone(), "somebody").unwrap();
+        let id = world.operations.submit(request.clone(), &somebody()).unwrap();
         let mut last = last.lock().unwrap();
         prop_assert_eq!(id.0, *last + 1);
         *last = id.0;
@@ -111,7 +111,7 @@ fn p18_never_more_than_concurrency_at_once() {
         world.ssh.take_calls();
         *now.lock().unwrap() = endings;
         let request = Request { concurrency: Some(most), ..request };
-        let id = world.operations.submit(request.clone(), "somebody").unwrap();
+        let id = world.operations.submit(request.clone(), &somebody()).unwrap();
         world.wait(id);
         let open = most_open(&world.ssh.take_calls());
         prop_assert!(open <= most && open > 0, "{} lines at once", open);
@@ -144,7 +144,7 @@ fn as_many_as_allowed_run_at_once() {
         Ok(vec![asked.says("started"), Step::Until(Arc::clone(&closed)), end(0)])
     }));
     let request = Request { concurrency: Some(3), ..request(&TARGETS, &["one"]) };
-    let id = world.operations.submit(request, "somebody").unwrap();
+    let id = world.operations.submit(request, &somebody()).unwrap();
     let begun = || TARGETS.iter().filter(|one| !world.asked(one).is_empty()).count();
     wait_until(deadline(), "three run", || begun() == 3);
     let starts = |(log, _): &(linkops::operations::Log, _)| log.status == ExecutionStatus::Running;
@@ -171,7 +171,7 @@ fn a_full_queue_refuses_and_keeps_nothing() {
     world.event(first, |what| matches!(what, What::Start { .. }));
     let waiting = [world.run(&["a"]), world.run(&["b"])];
     for _ in 0..3 {
-        let refused = world.operations.submit(request(&["c"], &["one"]), "somebody");
+        let refused = world.operations.submit(request(&["c"], &["one"]), &somebody());
         assert!(matches!(refused, Err(Error::TooManyOperations)), "{refused:?}");
     }
     let page = world.operations.list(&Filter::default(), None, 100).unwrap();
@@ -198,7 +198,7 @@ fn a_worker_that_panics_fails_its_execution_alone() {
     world.scene("d", |asked| Ok(asked.runs(b"4", 0)));
     // Two workers, so that one that has panicked takes more work.
     let request = Request { concurrency: Some(2), ..request(&TARGETS[..4], &["one"]) };
-    let id = world.operations.submit(request, "somebody").unwrap();
+    let id = world.operations.submit(request, &somebody()).unwrap();
     world.wait(id);
     let (operation, logs) = world.view(id);
     assert_eq!(operation.status, Status::Partial);
@@ -231,7 +231,7 @@ fn a_drain_leaves_what_runs_to_the_next_start() {
     }
     let before = Instant::now();
     world.operations.stop(before); // would wait for ever for the scripts
-    let refused = world.operations.submit(request(&["a"], &["one"]), "somebody");
+    let refused = world.operations.submit(request(&["a"], &["one"]), &somebody());
     assert!(matches!(refused, Err(Error::ShuttingDown)), "{refused:?}");
     let (operation, logs) = world.view(first);
     assert_eq!(operation.status, Status::Running);
@@ -274,7 +274,7 @@ fn a_drain_waits_for_what_ends_in_time() {
     std::thread::scope(|scope| {
         scope.spawn(|| world.operations.stop(deadline()));
         let refuses = || {
-            let refused = world.operations.submit(request(&["unknown"], &["one"]), "somebody");
+            let refused = world.operations.submit(request(&["unknown"], &["one"]), &somebody());
             matches!(refused, Err(Error::ShuttingDown))
         };
         wait_until(deadline(), "nothing more is taken", refuses);

@@ -11,6 +11,7 @@ use proptest::test_runner::{Config, TestRunner};
 use super::asked::{Asked, Program, end, output};
 use super::{World, actor, lost, request};
 use crate::support::fake_ssh::Step;
+use crate::support::somebody;
 
 /// What one connection does with what it has to say.
 #[derive(Debug, Clone)]
@@ -112,7 +113,7 @@ fn p16_output_in_any_pieces_and_with_any_cuts_is_complete() {
     let run = runner.run(&cases(), |case| {
         world.ssh.take_calls();
         *now.lock().unwrap() = Some(case.clone());
-        let id = world.operations.submit(request(&["a"], &["one"]), "somebody").unwrap();
+        let id = world.operations.submit(request(&["a"], &["one"]), &somebody()).unwrap();
         world.wait(id);
         let (_, logs) = world.view(id);
         let (log, output) = &logs[0];

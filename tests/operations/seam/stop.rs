@@ -12,7 +12,7 @@ use super::asked::Program::{Follow, Start, Stop};
 use super::asked::{Asked, beside_ended, end, out};
 use super::{World, actor, does, ending, failure, for_ever, lost, request};
 use crate::support::fake_ssh::{Call, Scene, Step};
-use crate::support::{PATIENCE, deadline, wait_until};
+use crate::support::{PATIENCE, deadline, somebody, wait_until};
 
 /// The script on `a` has started, and after a request to stop it this happens.
 fn stoppable(world: &World, after: Vec<Step>) {
@@ -26,7 +26,7 @@ fn stoppable(world: &World, after: Vec<Step>) {
 fn stop(world: &World) -> Id {
     let id = world.run(&["a"]);
     world.event(id, |what| matches!(what, What::Output { .. }));
-    world.operations.request_stop(id).unwrap();
+    world.operations.request_stop(id, &somebody()).unwrap();
     id
 }
 
@@ -131,7 +131,7 @@ fn a_stop_of_an_unreachable_machine_ends_with_a_reason() {
     world.ssh.scene("a", Scene::Refuses(lost(true)));
     let id = world.run(&["a"]);
     wait_until(deadline(), "it is tried again", || world.dials("a") > 3);
-    world.operations.request_stop(id).unwrap();
+    world.operations.request_stop(id, &somebody()).unwrap();
     let log = world.result_of(id);
     assert_eq!((log.status, log.exit_code), (ExecutionStatus::Stopped, None));
     let error = log.error.unwrap();
@@ -148,7 +148,7 @@ fn an_absent_run_that_was_to_be_stopped_is_stopped() {
     world.scene("a", |asked| Ok(vec![Step::Waits, asked.says("absent"), beside_ended(), end(0)]));
     let id = world.run(&["a"]);
     wait_until(deadline(), "it is followed", || world.programs("a").contains(&Follow));
-    world.operations.request_stop(id).unwrap();
+    world.operations.request_stop(id, &somebody()).unwrap();
     let log = world.result_of(id);
     let text = "stopped before it started";
     assert_eq!(ending(&log), (ExecutionStatus::Stopped, None, text));
@@ -172,7 +172,7 @@ fn a_script_that_was_stopped_before_it_started_has_not_failed() {
         let before = world.programs("a").len();
         let id = world.run(&["a"]);
         wait_until(deadline(), "it is sent", || world.programs("a").len() > before);
-        world.operations.request_stop(id).unwrap();
+        world.operations.request_stop(id, &somebody()).unwrap();
         let log = world.result_of(id);
         assert_eq!((log.status, log.exit_code), (ExecutionStatus::Stopped, None), "{log:?}");
     }
@@ -201,7 +201,7 @@ fn nothing_is_started_after_a_stop() {
     assert!(entered.wait(PATIENCE));
     wait_until(deadline(), "b runs", || world.programs("b") == [Start]);
     world.ssh.prepared("a", actor(|asked| Ok(asked.runs(b"started after the stop\n", 0))));
-    world.operations.request_stop(id).unwrap();
+    world.operations.request_stop(id, &somebody()).unwrap();
     world.event(id, |what| matches!(what, What::Complete { position: 1, .. }));
     gate.set();
     world.wait(id);
@@ -217,13 +217,13 @@ fn nothing_is_started_after_a_stop() {
 fn a_waiting_operation_is_stopped_unrun() {
     let world = World::with(|settings| settings.max_running = 0);
     let request = request(&["a", "b"], &["one", "two"]);
-    let id = world.operations.submit(request, "somebody").unwrap();
-    world.operations.request_stop(id).unwrap();
+    let id = world.operations.submit(request, &somebody()).unwrap();
+    world.operations.request_stop(id, &somebody()).unwrap();
     assert_eq!(world.wait(id).len(), 5);
     let (operation, logs) = world.view(id);
     assert_eq!((operation.status, operation.tally.stopped), (Status::Stopped, 4));
     assert!(logs.iter().all(|(log, _)| log.started_at.is_none() && log.duration().is_none()));
-    assert!(world.operations.request_stop(id).is_err());
+    assert!(world.operations.request_stop(id, &somebody()).is_err());
     assert_eq!(world.ssh.calls("a"), []);
 }
 

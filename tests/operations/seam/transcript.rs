@@ -9,7 +9,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 use super::asked::{end, output};
 use super::{TARGETS, World, actor, read_to_end, request};
-use crate::support::PATIENCE;
+use crate::support::{PATIENCE, somebody};
 
 /// What an execution prints, piece by piece, and its exit code.
 #[derive(Debug, Clone)]
@@ -138,7 +138,7 @@ fn p19_every_subscriber_sees_the_same_whenever_it_joins() {
         *now.lock().unwrap() = prints.clone();
         let targets = &TARGETS[..prints.len()];
         let request = Request { concurrency: Some(3), ..request(targets, &["one"]) };
-        let id = world.operations.submit(request, "somebody").unwrap();
+        let id = world.operations.submit(request, &somebody()).unwrap();
         let operations = &world.operations;
         let seen: Vec<Vec<Event>> = std::thread::scope(|scope| {
             let watch = |one| scope.spawn(move || Subscriber::watches(one, operations, id));
