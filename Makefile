@@ -54,7 +54,7 @@ schemathesis: ## requests made from the OpenAPI document against a running serve
 test-install: ## the life of an installation, in a Debian of its own that a real systemd runs
 	@.ci/needs build install
 	cargo build --release --locked
-	@tests/install/run $(LINKOPSD)
+	@tests/install/run $(LINKOPSD) $(wildcard target/debian/*.deb)
 
 install: ## the built program, unit, user, directories and a first configuration; DESTDIR, PREFIX=/usr/local
 	@test -x $(LINKOPSD) || { echo "there is no $(LINKOPSD): run make build first"; exit 1; }

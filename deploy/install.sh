@@ -30,6 +30,10 @@ files() {
 644 share/fish/vendor_completions.d/linkopsd.fish $root/deploy/completions/linkopsd.fish
 644 share/linkops/config.ini $root/deploy/config.ini
 644 share/linkops/lxc.conf $root/deploy/systemd/lxc.conf
+644 share/linkops/nginx.conf $root/deploy/proxy/nginx.conf
+644 share/linkops/Caddyfile $root/deploy/proxy/Caddyfile
+644 share/linkops/linkops.rules.yml $root/deploy/prometheus/linkops.rules.yml
+644 share/linkops/machines.csv $root/deploy/machines.csv
 END
 }
 
