@@ -1,6 +1,6 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test check audit bench postman schemathesis test-install install uninstall deb dist clean
+.PHONY: help demo run build test check audit bench figures postman schemathesis test-install install uninstall deb dist clean
 
 CARGO_TARGET_DIR ?= target
 LINKOPSD := $(CARGO_TARGET_DIR)/release/linkopsd
@@ -42,6 +42,11 @@ audit: ## the dependency tree; licences, bans, sources and advisories by cargo-d
 bench: ## the figures, measured on this machine
 	@.ci/needs build test
 	cargo bench --locked --bench bench
+
+figures: ## what the program costs: start, idle memory, size, crates
+	@.ci/needs build
+	cargo build --release --locked
+	@.ci/figures $(LINKOPSD)
 
 postman: ## docs/linkops.postman_collection.json, anew from the OpenAPI document
 	LINKOPS_REWRITE=1 cargo test --locked --test suite the_postman_collection
