@@ -1,12 +1,14 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test test-web screenshots check audit bench fuzz postman schemathesis coverage mutants install clean
+.PHONY: help demo run build test test-web screenshots check audit bench figures fuzz postman schemathesis coverage mutants test-install install uninstall deb dist clean
 
 CARGO_TARGET_DIR ?= target
 LINKOPSD := $(CARGO_TARGET_DIR)/release/linkopsd
 PREFIX ?= /usr/local
 TESTS_WEB ?= $(wildcard web/test/*.test.mjs)
 CONFIG ?= /etc/linkops/config.ini
+# Released binaries carry a current OpenSSL, so that they run everywhere; FEATURES= takes the system's.
+FEATURES ?= vendored-openssl
 
 help: ## list the targets
 	@awk -F ': .*##|:.*##' '/^[a-z-]+:.*##/ { printf "make %-13s%s\n", $$1, $$2 }' Makefile
@@ -60,6 +62,10 @@ TIME ?= 60
 fuzz: ## generated input to the parsers, TIME=60 s for each, or for one TARGET
 	@.ci/needs build fuzz
 	@.ci/fuzz $(TIME) $(TARGET)
+figures: ## what the program costs: start, idle memory, size, crates
+	@.ci/needs build
+	cargo build --release --locked
+	@.ci/figures $(LINKOPSD)
 
 postman: ## docs/linkops.postman_collection.json, anew from the OpenAPI document
 	LINKOPS_REWRITE=1 cargo test --locked --test suite the_postman_collection
@@ -77,10 +83,26 @@ mutants: ## faults put into the rules, one by one, and whether a test notices; f
 	@.ci/needs build test
 	@.ci/mutants
 
-install: ## the built program alone, to DESTDIR and PREFIX=/usr/local
+test-install: ## the life of an installation, in a Debian of its own that a real systemd runs
+	@.ci/needs build install
+	cargo build --release --locked
+	@tests/install/run $(LINKOPSD) $(wildcard target/debian/*.deb)
+
+install: ## the built program, unit, user, directories and a first configuration; DESTDIR, PREFIX=/usr/local
 	@test -x $(LINKOPSD) || { echo "there is no $(LINKOPSD): run make build first"; exit 1; }
-	install -D -m 755 $(LINKOPSD) $(DESTDIR)$(PREFIX)/bin/linkopsd
-	@echo "Installed the program alone: user, directories, configuration and unit are yours to make."
+	@DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) BINARY=$(LINKOPSD) deploy/install.sh
+
+uninstall: ## take away what install put there; with PURGE=1 also configuration, database, keys, logs, user
+	@DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) PURGE=$(PURGE) deploy/install.sh uninstall
+
+deb: build ## a Debian package in target/debian, judged by lintian
+	@.ci/needs package
+	@.ci/deb $(LINKOPSD)
+
+dist: ## an archive in target/dist with checksums and a list of its parts; FEATURES=vendored-openssl
+	@.ci/needs build package
+	cargo build --release --locked --features "$(FEATURES)"
+	@.ci/dist $(LINKOPSD) "$(FEATURES)"
 
 clean: ## remove everything that was built
 	cargo clean

@@ -27,10 +27,10 @@ use crate::threads::{Handle, Latch};
 mod check;
 mod commands;
 mod features;
-mod settings;
+pub(crate) mod settings;
 
 pub use check::check;
-pub use commands::{audit, backup, sync_once, users};
+pub use commands::{audit, backup, enroll, known_keys, machines, sync_once, users};
 
 use features::{Features, Ground};
 

@@ -73,9 +73,11 @@ fn classify(error: &Error) -> (u16, &'static str, Value) {
         Error::Upgrade => (426, "UPGRADE_REQUIRED", nothing()),
         Error::Origin(origin) => (403, "FORBIDDEN", json!({ "origin": origin })),
         Error::ShuttingDown => (503, "SHUTTING_DOWN", nothing()),
-        Error::Io { .. } | Error::Database { .. } | Error::Config(_) | Error::Internal(_) => {
-            (500, "INTERNAL_ERROR", nothing())
-        }
+        Error::Io { .. }
+        | Error::Database { .. }
+        | Error::Config(_)
+        | Error::Found(_)
+        | Error::Internal(_) => (500, "INTERNAL_ERROR", nothing()),
     }
 }
 
