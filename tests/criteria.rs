@@ -93,8 +93,9 @@ impl Function {
 
     /// The cases that it draws; none when it draws none.
     fn cases(&self) -> Option<u32> {
-        static COUNT: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?:cases(?:\(|: )| check\()([0-9_]+)"));
-        let ways = ["proptest!(", "TestRunner", "run(cases(", " check("];
+        static COUNT: LazyLock<Regex> =
+            LazyLock::new(|| pattern(r"(?:cases(?:\(|: )| check\()([0-9_]+)"));
+        let ways = ["proptest!(", "TestRunner", "run(cases(", "check(cases("];
         let draws = ways.iter().any(|way| self.text.contains(way));
         let text = match &self.within {
             Some(head) => head,
