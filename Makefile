@@ -1,17 +1,19 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test check audit bench fuzz postman schemathesis coverage mutants install clean
+.PHONY: help demo run build test test-web screenshots check audit bench fuzz postman schemathesis coverage mutants install clean
 
 CARGO_TARGET_DIR ?= target
 LINKOPSD := $(CARGO_TARGET_DIR)/release/linkopsd
 PREFIX ?= /usr/local
+TESTS_WEB ?= $(wildcard web/test/*.test.mjs)
 CONFIG ?= /etc/linkops/config.ini
 
 help: ## list the targets
-	@awk -F ': .*##|:.*##' '/^[a-z]+:.*##/ { printf "make %-13s%s\n", $$1, $$2 }' Makefile
+	@awk -F ': .*##|:.*##' '/^[a-z-]+:.*##/ { printf "make %-13s%s\n", $$1, $$2 }' Makefile
 
 demo: ## three SSH machines and linkopsd on this one, until Ctrl-C (with DEMO_ONCE=1: until they ran)
 	@.ci/needs build demo
+	@web/build
 	cargo build --release --locked
 	@deploy/demo/run $(LINKOPSD)
 
@@ -19,13 +21,26 @@ run: build ## linkopsd with CONFIG=/etc/linkops/config.ini
 	@test -r $(CONFIG) || { echo "there is no $(CONFIG): make run CONFIG=FILE, or make demo"; exit 1; }
 	$(LINKOPSD) serve --config $(CONFIG)
 
-build: ## the program, optimised, for this machine's OpenSSL
+build: ## the program, optimised, for this machine's OpenSSL (CONSOLE=no: without the web console)
 	@.ci/needs build
+	@web/build
 	cargo build --release --locked
 
 test: ## all tests
 	@.ci/needs build test
 	cargo test --locked
+
+test-web: ## the web console: its parts by node, its pages by Chromium on a real linkopsd
+	@.ci/needs build demo web
+	@web/build --tests
+	cargo build --locked
+	node --test $(TESTS_WEB)
+
+screenshots: ## docs/screenshots, each page of the console, light and dark
+	@.ci/needs build demo web
+	@web/build --tests
+	cargo build --locked
+	node web/test/screenshots.mjs
 
 check: ## formatting, lints, the rules of the source tree, all tests
 	cargo fmt --check
@@ -69,3 +84,5 @@ install: ## the built program alone, to DESTDIR and PREFIX=/usr/local
 
 clean: ## remove everything that was built
 	cargo clean
+	find web/dist -mindepth 1 ! -name .gitignore -delete
+	rm -rf web/node_modules

@@ -21,7 +21,8 @@
 //! itself. [`terminal`]: shells in panes, which outlive the browser that looks at them.
 //! itself. [`tables`]: all of it as lists, with filters, orders and pages.
 //!
-//! *What brings them together.* [`api`] is the wire contract, with the table of calls. [`server`]
+//! *What brings them together.* [`api`] is the wire contract, with the table of calls. [`console`]
+//! has the web page. [`server`]
 //! opens, wires, starts and stops everything, and is the only module that sees the whole. [`cli`]
 //! is the command line.
 //!
@@ -55,6 +56,7 @@ pub mod terminal;
 pub mod tables;
 
 pub mod api;
+pub mod console;
 pub mod server;
 
 pub mod cli;

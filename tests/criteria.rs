@@ -95,7 +95,7 @@ impl Function {
     fn cases(&self) -> Option<u32> {
         static COUNT: LazyLock<Regex> =
             LazyLock::new(|| pattern(r"(?:cases(?:\(|: )| check\()([0-9_]+)"));
-        let ways = ["proptest!(", "TestRunner", "run(cases(", "check(cases("];
+        let ways = ["proptest!(", "TestRunner", "run(cases(", " check("];
         let draws = ways.iter().any(|way| self.text.contains(way));
         let text = match &self.within {
             Some(head) => head,

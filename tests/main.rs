@@ -8,6 +8,7 @@ mod auth_tokens;
 mod auth_users;
 mod cli;
 mod configuration;
+mod console;
 mod criteria;
 mod docs;
 mod enrollment;
