@@ -1,6 +1,6 @@
 // Makes docs/screenshots: each page of the console, light and dark, on the sample fleet.
 //
-// usage: node web/test/screenshots.mjs [PAGE...]   only these pages
+// usage: node web/test/screenshots.mjs [PAGE|SCHEME|PAGE-SCHEME...]   only these
 
 import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -30,7 +30,8 @@ try {
   const session = await signIn(fleet);
   for (const scheme of ["light", "dark"]) {
     for (const [name, shot] of Object.entries(shots(world))) {
-      if (only.length > 0 && !only.includes(name)) continue;
+      if (only.length > 0 && ![name, scheme, `${name}-${scheme}`].some((one) => only.includes(one)))
+        continue;
       const page = await browser.tab(fleet, {
         scheme,
         session: shot.open ? null : session,
@@ -102,13 +103,12 @@ function shots({ partial, running }) {
       then: async (page) => {
         await page.keyboard.press("Control+k");
         await page.getByRole("combobox").fill("web");
-        await page.getByText("web-03").waitFor();
+        await page.locator(".entries").getByText("web-03").waitFor();
       },
     },
     phone: { address: "/", ready: ".fleet .figure", tab: { width: 390, height: 780, phone: true } },
   };
 }
-
 
 async function connected(page) {
   const panes = await page.locator(".pane").all();
@@ -134,7 +134,11 @@ async function typeIntoAll(page) {
   await page.getByRole("dialog").getByRole("button", { name: "Type into all" }).click();
   await first.locator(".xterm-screen").click();
   await page.keyboard.type("PS1='ops$ '; clear\r");
-  await first.locator(".xterm-rows > div").first().getByText(/^ops\$/).waitFor();
+  await first
+    .locator(".xterm-rows > div")
+    .first()
+    .getByText(/^ops\$/)
+    .waitFor();
   await page.keyboard.type("uname -sr\r");
   await first.getByText(/^Linux/).waitFor();
 }
