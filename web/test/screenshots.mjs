@@ -24,9 +24,10 @@ const COMMANDS = [
 
 const fleet = await Fleet.start({ machines, scripts, settings: "terminal.recording = on" });
 const browser = await Browser.start();
+let world = null;
 try {
   mkdirSync(out, { recursive: true });
-  const world = await seed(fleet);
+  world = await seed(fleet);
   const session = await signIn(fleet);
   for (const scheme of ["light", "dark"]) {
     for (const [name, shot] of Object.entries(shots(world))) {
@@ -56,7 +57,7 @@ try {
   await fleet.stop();
 }
 
-function shots({ partial, running }) {
+function shots({ partial }) {
   return {
     signin: { address: "/signin", open: true, ready: ".signin button" },
     overview: { address: "/", ready: ".fleet .figure" },
@@ -65,7 +66,11 @@ function shots({ partial, running }) {
     machine: { address: "/links/web-01", ready: ".chart canvas" },
     operations: { address: "/operations", ready: "table.data td.main" },
     run: { address: "/operations/new?scripts=security-updates,restart-web&targets=web-01,web-02" },
-    operation: { address: `/operations/${running}`, ready: ".log .ln" },
+    operation: {
+      address: () => startRunning(),
+      ready: ".log .ln",
+      then: (page) => page.getByText("shard 04").waitFor(),
+    },
     failure: {
       address: `/operations/${partial}`,
       ready: ".log .ln",
@@ -141,6 +146,13 @@ async function typeIntoAll(page) {
     .waitFor();
   await page.keyboard.type("uname -sr\r");
   await first.getByText(/^Linux/).waitFor();
+}
+
+// An operation in its midst.
+async function startRunning() {
+  const body = { scripts: ["system-facts", "long-haul"], targets: world.able, concurrency: 7 };
+  const { operation_id: id } = await fleet.call("POST", "/api/operations/run", body);
+  return `/operations/${id}`;
 }
 
 async function lastRecording() {
