@@ -158,7 +158,7 @@ export async function seed(fleet) {
   }
   const able = machines.filter((one) => !one.down && one.id !== stranger).map((one) => one.id);
   const web = able.filter((id) => id.startsWith("web-"));
-  await fleet.check(20);
+  await fleet.check(12);
   await fleet.run(["system-facts"], able);
   await fleet.run(["disk-usage"], able, { flags: { "disk-usage": ["--limit=90"] } });
   await fleet.run(["security-updates"], able.slice(0, 4));

@@ -1,6 +1,6 @@
 // Makes docs/screenshots: each page of the console, light and dark, on the sample fleet.
 //
-// usage: node web/test/screenshots.mjs [PAGE...]   only these pages
+// usage: node web/test/screenshots.mjs [PAGE|SCHEME|PAGE-SCHEME...]   only these
 
 import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -24,13 +24,15 @@ const COMMANDS = [
 
 const fleet = await Fleet.start({ machines, scripts, settings: "terminal.recording = on" });
 const browser = await Browser.start();
+let world = null;
 try {
   mkdirSync(out, { recursive: true });
-  const world = await seed(fleet);
+  world = await seed(fleet);
   const session = await signIn(fleet);
   for (const scheme of ["light", "dark"]) {
     for (const [name, shot] of Object.entries(shots(world))) {
-      if (only.length > 0 && !only.includes(name)) continue;
+      if (only.length > 0 && ![name, scheme, `${name}-${scheme}`].some((one) => only.includes(one)))
+        continue;
       const page = await browser.tab(fleet, {
         scheme,
         session: shot.open ? null : session,
@@ -55,7 +57,7 @@ try {
   await fleet.stop();
 }
 
-function shots({ partial, running }) {
+function shots({ partial }) {
   return {
     signin: { address: "/signin", open: true, ready: ".signin button" },
     overview: { address: "/", ready: ".fleet .figure" },
@@ -64,7 +66,11 @@ function shots({ partial, running }) {
     machine: { address: "/links/web-01", ready: ".chart canvas" },
     operations: { address: "/operations", ready: "table.data td.main" },
     run: { address: "/operations/new?scripts=security-updates,restart-web&targets=web-01,web-02" },
-    operation: { address: `/operations/${running}`, ready: ".log .ln" },
+    operation: {
+      address: () => startRunning(),
+      ready: ".log .ln",
+      then: (page) => page.getByText("shard 04").waitFor(),
+    },
     failure: {
       address: `/operations/${partial}`,
       ready: ".log .ln",
@@ -102,13 +108,12 @@ function shots({ partial, running }) {
       then: async (page) => {
         await page.keyboard.press("Control+k");
         await page.getByRole("combobox").fill("web");
-        await page.getByText("web-03").waitFor();
+        await page.locator(".entries").getByText("web-03").waitFor();
       },
     },
     phone: { address: "/", ready: ".fleet .figure", tab: { width: 390, height: 780, phone: true } },
   };
 }
-
 
 async function connected(page) {
   const panes = await page.locator(".pane").all();
@@ -134,9 +139,20 @@ async function typeIntoAll(page) {
   await page.getByRole("dialog").getByRole("button", { name: "Type into all" }).click();
   await first.locator(".xterm-screen").click();
   await page.keyboard.type("PS1='ops$ '; clear\r");
-  await first.locator(".xterm-rows > div").first().getByText(/^ops\$/).waitFor();
+  await first
+    .locator(".xterm-rows > div")
+    .first()
+    .getByText(/^ops\$/)
+    .waitFor();
   await page.keyboard.type("uname -sr\r");
   await first.getByText(/^Linux/).waitFor();
+}
+
+// An operation in its midst.
+async function startRunning() {
+  const body = { scripts: ["system-facts", "long-haul"], targets: world.able, concurrency: 7 };
+  const { operation_id: id } = await fleet.call("POST", "/api/operations/run", body);
+  return `/operations/${id}`;
 }
 
 async function lastRecording() {
