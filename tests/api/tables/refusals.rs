@@ -66,7 +66,10 @@ pub(super) fn bad_fields(linkops: &LinkOps) {
     for (query, field) in [
         (json!({}), "table"),
         (json!({ "table": "tbl_links", "filter": [] }), "filter"),
-        (json!({ "table": "tbl_links", "filters": [{ "col": "id", "op": "eq" }] }), "filters[0].val"),
+        (
+            json!({ "table": "tbl_links", "filters": [{ "col": "id", "op": "eq" }] }),
+            "filters[0].val",
+        ),
         (
             json!({ "table": "tbl_links", "filters": [{ "col": "id", "op": "eq", "value": 1, "val": 1 }] }),
             "filters[0].value",
