@@ -71,7 +71,7 @@ fn systemd_hears_when_we_serve_live_and_stop() {
         while last == "WATCHDOG=1" {
             last = systemd.hear();
         }
-        assert_eq!(last, "STOPPING=1\nEXTEND_TIMEOUT_USEC=22000000");
+        assert_eq!(last, "STOPPING=1\nEXTEND_TIMEOUT_USEC=27000000");
     }
 }
 

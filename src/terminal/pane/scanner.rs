@@ -147,10 +147,17 @@ pub(super) fn is_question(sequence: &[u8]) -> bool {
             }
             _ => false,
         },
-        [ESC, b']', ..] => within(2).ends_with(b";?"),
+        [ESC, b']', ..] => asks(within(2)),
         [ESC, b'P', ..] => within(2).starts_with(b"+q") || within(2).starts_with(b"$q"),
         _ => false,
     }
+}
+
+/// Whether an operating system command has a `?` where a value would stand. A title may be one.
+fn asks(command: &[u8]) -> bool {
+    let mut parts = command.split(|byte| *byte == b';');
+    let titles = [&b"0"[..], b"1", b"2"];
+    !parts.next().is_some_and(|number| titles.contains(&number)) && parts.any(|one| one == b"?")
 }
 
 #[cfg(test)]
@@ -216,7 +223,9 @@ mod tests {
             (b"\x1b[22;0t", false),
             (b"\x1b]11;?\x07", true),
             (b"\x1b]4;1;?\x07", true),
+            (b"\x1b]4;1;?;2;red\x07", true),
             (b"\x1b]0;what?\x07", false),
+            (b"\x1b]2;?\x07", false),
             (b"\x1bP+q544e\x07", true),
             (b"\x1b[0m", false),
             (b"\x1b[m", false),
