@@ -1,6 +1,6 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test check audit bench figures postman schemathesis test-install install uninstall deb dist clean
+.PHONY: help demo run build test check audit bench figures fuzz postman schemathesis test-install install uninstall deb dist clean
 
 CARGO_TARGET_DIR ?= target
 LINKOPSD := $(CARGO_TARGET_DIR)/release/linkopsd
@@ -47,6 +47,11 @@ figures: ## what the program costs: start, idle memory, size, crates
 	@.ci/needs build
 	cargo build --release --locked
 	@.ci/figures $(LINKOPSD)
+
+TIME ?= 60
+fuzz: ## generated input to the parsers, TIME=60 s for each, or for one TARGET
+	@.ci/needs build fuzz
+	@.ci/fuzz $(TIME) $(TARGET)
 
 postman: ## docs/linkops.postman_collection.json, anew from the OpenAPI document
 	LINKOPS_REWRITE=1 cargo test --locked --test suite the_postman_collection

@@ -6,6 +6,8 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 
+mod words;
+
 /// The result of everything here that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -40,6 +42,31 @@ pub enum Error {
     MediaType,
     /// A cursor that did not come from here.
     Cursor,
+    /// There is no such table.
+    UnknownTable {
+        /// The name that was asked for.
+        table: String,
+        /// The one that was probably meant.
+        nearest: Option<&'static str>,
+    },
+    /// The table has no such column.
+    UnknownColumn {
+        /// The table.
+        table: &'static str,
+        /// The name that was asked for.
+        column: String,
+        /// The one that was probably meant.
+        nearest: Option<&'static str>,
+    },
+    /// A filter that the column cannot have.
+    Filter {
+        /// The column.
+        column: &'static str,
+        /// The comparison, as sent.
+        op: String,
+        /// What would be right.
+        expected: String,
+    },
     /// Fields of a request are wrong.
     Invalid(Vec<Field>),
     /// A thing named by the caller does not exist.
@@ -81,6 +108,21 @@ pub enum Error {
     },
     /// What was sent is not signed with the secret of the webhook.
     Signature,
+    /// The thing belongs to somebody else.
+    NotOwner {
+        /// The user it belongs to.
+        owner: String,
+    },
+    /// There is no room for another workspace.
+    TooManyWorkspaces {
+        /// How many there can be.
+        most: usize,
+    },
+    /// A recording that still runs cannot be removed.
+    RecordingRuns {
+        /// The recording's id.
+        id: String,
+    },
     /// Targets of an operation are not enrolled.
     NotEnrolled(Vec<Unenrolled>),
     /// An operation without targets.
@@ -151,6 +193,15 @@ pub enum Error {
         /// What happened.
         message: String,
     },
+    /// The pane is connected and cannot be given another target.
+    PaneAssigned {
+        /// Its name.
+        pane: &'static str,
+    },
+    /// The call is made by opening a WebSocket.
+    Upgrade,
+    /// A page of this origin may not open a WebSocket.
+    Origin(String),
     /// LinkOps is stopping and takes no new work.
     ShuttingDown,
     /// Something that should not happen; the text is for the log only.
@@ -205,6 +256,8 @@ pub enum Noun {
     Operation,
     /// A terminal workspace.
     Workspace,
+    /// A recording of a terminal.
+    Recording,
     /// A user.
     User,
     /// An API token.
@@ -219,6 +272,7 @@ impl fmt::Display for Noun {
             Noun::Script => "script",
             Noun::Operation => "operation",
             Noun::Workspace => "workspace",
+            Noun::Recording => "recording",
             Noun::User => "user",
             Noun::Token => "API token",
         })
@@ -254,93 +308,6 @@ impl Error {
     }
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::Io { doing, .. } | Error::Database { doing, .. } => {
-                write!(f, "cannot {doing}")
-            }
-            Error::Config(problems) => lines(f, "the configuration is not usable", problems),
-            Error::Found(problems) => f.write_str(&problems.join("\nlinkopsd: ")),
-            Error::Invalid(fields) => {
-                let fields: Vec<_> =
-                    fields.iter().map(|one| format!("{}: {}", one.name, one.message)).collect();
-                f.write_str(&fields.join("; "))
-            }
-            Error::Json { message } => write!(f, "the body is not JSON: {message}"),
-            Error::MediaType => f.write_str(
-                "the body is not said to be JSON\nsend \"Content-Type: application/json\"",
-            ),
-            Error::Cursor => {
-                f.write_str("the cursor is not one of this list\nstart again without a cursor")
-            }
-            Error::NotFound { noun, id } => write!(f, "there is no {noun} {id:?}"),
-            Error::Credentials => f.write_str("user name or password is wrong"),
-            Error::Locked { .. } => f.write_str("the account is locked after failed logins"),
-            Error::TokenMissing => {
-                f.write_str("no token was sent\nlog in and send it as \"Authorization: Bearer …\"")
-            }
-            Error::TokenExpired => f.write_str("the token has expired\nlog in again"),
-            Error::TokenInvalid => f.write_str("the token is not valid\nlog in again"),
-            Error::Forbidden { needs } => write!(f, "this needs the role {needs:?}"),
-            Error::SignIn => f.write_str(
-                "an API token cannot do this\nlog in with user name and password",
-            ),
-            Error::UserExists { name } => write!(f, "there is a user {name:?} already"),
-            Error::LastAdmin { name } => {
-                write!(f, "{name:?} is the last admin\nmake another one first")
-            }
-            Error::Signature => f.write_str(
-                "the body is not signed with our secret\ngive the Git server the webhook_secret of secrets.ini",
-            ),
-            Error::NotEnrolled(targets) => not_enrolled(f, targets),
-            Error::NoTargets { hint } => write!(f, "the operation has no targets\n{hint}"),
-            Error::NotBash { script, reason } => {
-                write!(f, "script {script:?} is not a bash script: {reason}")
-            }
-            Error::Flag { script, flag, declared } => write!(
-                f,
-                "script {script:?} does not declare the flag {flag:?}\nit declares {declared:?}"
-            ),
-            Error::TooManyOperations => {
-                f.write_str("too many operations are waiting\ntry again when some have ended")
-            }
-            Error::RateLimited { retry_after } => {
-                write!(f, "too many requests\ntry again in {retry_after} s")
-            }
-            Error::Finished { id } => write!(f, "operation {id:?} has already ended"),
-            Error::Running { id } => {
-                write!(f, "operation {id:?} has not ended yet\nwait for its end, or stop it")
-            }
-            Error::Yaml(problems) => {
-                let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
-                lines(f, "the repository's files are not usable", &problems)
-            }
-            Error::GitAuthentication { url, message } => {
-                write!(f, "the Git server refused our credentials for {url:?}: {message}")
-            }
-            Error::GitUnreachable { url, message } => {
-                write!(f, "the Git server of {url:?} cannot be reached: {message}")
-            }
-            Error::RepositoryNotFound { url, message } => {
-                write!(f, "there is no usable repository {url:?}: {message}")
-            }
-            Error::Ssh { target, message } => write!(f, "{target}: {message}"),
-            Error::ShuttingDown => f.write_str("the server is stopping\ntry again in a moment"),
-            Error::Internal(text) => f.write_str(text),
-        }
-    }
-}
-
-impl fmt::Display for YamlProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            Some(line) => write!(f, "{}:{line}: {}", self.file, self.message),
-            None => write!(f, "{}: {}", self.file, self.message),
-        }
-    }
-}
-
 /// The known word that `word` was probably meant to be: at most two edits away, or a third of it.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
@@ -364,26 +331,6 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
-}
-
-/// One problem stands behind the title; several get a line each.
-fn lines(f: &mut fmt::Formatter<'_>, title: &str, problems: &[String]) -> fmt::Result {
-    match problems {
-        [one] => write!(f, "{title}: {one}"),
-        many => {
-            write!(f, "{title}:")?;
-            many.iter().try_for_each(|one| write!(f, "\n  {one}"))
-        }
-    }
-}
-
-fn not_enrolled(f: &mut fmt::Formatter<'_>, targets: &[Unenrolled]) -> fmt::Result {
-    let names: Vec<_> = targets.iter().map(|one| one.target.as_str()).collect();
-    match names.as_slice() {
-        [one] => write!(f, "target {one} is not enrolled")?,
-        many => write!(f, "targets {} are not enrolled", many.join(", "))?,
-    }
-    f.write_str("\nput the client id on the machine and verify it")
 }
 
 impl StdError for Error {

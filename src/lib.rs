@@ -18,8 +18,9 @@
 //! database is good, and how it is put back. [`inventory`]: the machines and scripts of the
 //! repository. [`exchange`]: the same in the words of other tools. [`enrollment`]: machines prove
 //! that they are the ones that are meant. [`health`]: whether they answer, and how fast.
-//! [`operations`]: scripts run on machines,
-//! and a run outlives its connection and LinkOps itself.
+//! [`operations`]: scripts run on machines, and a run outlives its connection and LinkOps itself.
+//! [`terminal`]: shells in panes, which outlive the browser that looks at them. [`tables`]: all of
+//! it as lists, with filters, orders and pages.
 //!
 //! *What brings them together.* [`api`] is the wire contract, with the table of calls. [`server`]
 //! opens, wires, starts and stops everything, and is the only module that sees the whole. [`doctor`]
@@ -53,6 +54,9 @@ pub mod exchange;
 pub mod enrollment;
 pub mod health;
 pub mod operations;
+pub mod terminal;
+
+pub mod tables;
 
 pub mod api;
 pub mod server;

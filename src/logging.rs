@@ -43,7 +43,7 @@ enum Output {
 
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= log::max_level()
+        metadata.level() <= log::max_level() && !tells_secrets(metadata.target())
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -64,6 +64,11 @@ impl Log for Logger {
     }
 
     fn flush(&self) {}
+}
+
+/// Records of the WebSocket library hold what is typed into terminals.
+fn tells_secrets(target: &str) -> bool {
+    target.starts_with("tungstenite")
 }
 
 /// Collects the fields of a record.

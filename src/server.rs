@@ -20,6 +20,7 @@ use crate::operations::Operations;
 use crate::ssh::Pool;
 use crate::store::Store;
 use crate::systemd::Systemd;
+use crate::terminal::{Recordings, Terminals};
 use crate::threads::{Handle, Latch};
 
 mod check;
@@ -42,6 +43,8 @@ struct Server {
     retention: Option<Handle>,
     operations: Arc<Operations>,
     health: Arc<Health>,
+    terminals: Arc<Terminals>,
+    recordings: Arc<Recordings>,
     http: http::Server,
     watchdog: Option<Handle>,
     drain: Duration,
@@ -66,7 +69,7 @@ pub fn run(config: &Config) -> Result<()> {
     systemd.ready(&format!("listening on http://{}", server.http.local_addr()));
     let signal = wait_for(signals);
     log::info!("stopping on signal {signal}"); // R13.5
-    systemd.stopping(server.drain + 3 * CLOSING);
+    systemd.stopping(server.drain + 4 * CLOSING);
     server.stop();
     log::info!("stopped");
     Ok(())
@@ -94,6 +97,8 @@ impl Server {
         let retention = retention(config, &ground)?;
         first_admin(&features.auth)?;
         let (operations, health) = (Arc::clone(&features.operations), Arc::clone(&features.health));
+        let terminals = Arc::clone(&features.terminals);
+        let recordings = Arc::clone(&features.recordings);
         let api = features.api(config, &ground)?;
         let http = listener.serve(Arc::new(move |request| api.handle(&request)))?;
         let (pulse, answering) = (http.pulse(), Arc::clone(&ground.store));
@@ -101,12 +106,25 @@ impl Server {
             .watch(move || answering.answers() && pulse(), Arc::clone(&ground.stop))
             .map_err(|error| Error::io("start the watchdog", error))?;
         let drain = config.operations.drain_timeout;
-        Ok(Server { ground, syncing, retention, operations, health, http, watchdog, drain })
+        Ok(Server {
+            ground,
+            syncing,
+            retention,
+            operations,
+            health,
+            terminals,
+            recordings,
+            http,
+            watchdog,
+            drain,
+        })
     }
 
     /// No new work, then what runs, then the streams, then what they stood on.
     fn stop(self) {
         self.ground.stop.set();
+        self.terminals.stop(Instant::now() + CLOSING);
+        self.recordings.stop(Instant::now() + CLOSING);
         self.operations.stop(Instant::now() + self.drain);
         self.http.stop(Instant::now() + CLOSING);
         self.health.stop();

@@ -1,5 +1,5 @@
 //! Threads: every thread of the process is started here, has a name, logs how it failed, and is
-//! joined. Also the two things threads wait for: a latch that can be polled, and a deadline.
+//! joined. Also what threads wait for: a latch and a bell that can be polled, and a deadline.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -129,9 +129,20 @@ impl Latch {
     }
 }
 
-/// Rings for the one thread that waits for it; any number of rings before it looks are one.
+impl AsFd for Latch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.watch.as_fd()
+    }
+}
+
+/// Wakes one thread again and again, also while it waits for sockets.
+///
+/// Its descriptor is readable from [`Bell::ring`] until [`Bell::take`]. Rings that nobody has taken
+/// yet count as one, so who was woken looks at everything that it may have been woken for.
 #[derive(Debug)]
-pub struct Bell(OwnedFd);
+pub struct Bell {
+    counter: OwnedFd,
+}
 
 impl Bell {
     /// A bell that has not rung.
@@ -140,34 +151,52 @@ impl Bell {
     /// No descriptors are left.
     pub fn new() -> io::Result<Bell> {
         use rustix::event::{EventfdFlags, eventfd};
-        Ok(Bell(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
+        let counter = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Bell { counter })
     }
 
-    /// Rings.
+    /// Wakes who waits now or will wait next. Never blocks.
     pub fn ring(&self) {
-        // It fails only when the counter is full, and then it has rung.
-        let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
+        // It fails only when the counter is full, and then it is readable.
+        let _ = rustix::io::write(&self.counter, &1_u64.to_ne_bytes());
     }
 
-    /// Waits for the bell or the latch, at most for `time`; true when it has rung.
+    /// Whether it has rung since the last time.
+    pub fn take(&self) -> bool {
+        rustix::io::read(&self.counter, &mut [0; 8]).is_ok()
+    }
+
+    /// Waits for the bell or the latch, at most for `time`; takes the ring and says whether there
+    /// was one.
     pub fn wait(&self, stop: &Latch, time: Duration) -> bool {
         let deadline = Instant::now() + time;
-        loop {
-            if rustix::io::read(&self.0, &mut [0u8; 8]).is_ok() {
-                return true;
-            }
+        while !self.take() {
             let left = deadline.saturating_duration_since(Instant::now());
             if stop.is_set() || left.is_zero() {
                 return false;
             }
-            let _ = poll_readable(&[self.0.as_fd(), stop.as_fd()], left);
+            let _ = poll_readable(&[self.as_fd()], left);
         }
+        true
+    }
+
+    /// The same for who also stops at a latch, at most for `time`.
+    pub fn wait_beside(&self, stop: &Latch, time: Duration) -> bool {
+        let deadline = Instant::now() + time;
+        while !self.take() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if stop.is_set() || left.is_zero() {
+                return false;
+            }
+            let _ = poll_readable(&[self.as_fd(), stop.as_fd()], left);
+        }
+        true
     }
 }
 
-impl AsFd for Latch {
+impl AsFd for Bell {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.watch.as_fd()
+        self.counter.as_fd()
     }
 }
 
@@ -213,12 +242,12 @@ mod tests {
     #[test]
     fn a_bell_rings_once_for_many_rings_and_the_latch_ends_the_wait() {
         let (bell, stop) = (Bell::new().unwrap(), Latch::new().unwrap());
-        assert!(!bell.wait(&stop, Duration::ZERO));
+        assert!(!bell.wait_beside(&stop, Duration::ZERO));
         (0..3).for_each(|_| bell.ring());
-        assert!(bell.wait(&stop, Duration::from_secs(60)));
-        assert!(!bell.wait(&stop, Duration::ZERO));
+        assert!(bell.wait_beside(&stop, Duration::from_secs(60)));
+        assert!(!bell.wait_beside(&stop, Duration::ZERO));
         stop.set();
-        assert!(!bell.wait(&stop, Duration::from_secs(60)));
+        assert!(!bell.wait_beside(&stop, Duration::from_secs(60)));
     }
 
     #[test]
@@ -236,5 +265,41 @@ mod tests {
         latch.set();
         waiters.into_iter().for_each(Handle::join);
         assert!(latch.wait(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_bell_wakes_once_for_all_rings_so_far_and_can_ring_again() {
+        let (bell, stop) = (Bell::new().unwrap(), Latch::new().unwrap());
+        let minute = Duration::from_secs(60);
+        assert!(!bell.take() && !bell.wait(&stop, Duration::ZERO));
+        (0..3).for_each(|_| bell.ring());
+        assert!(bell.take());
+        assert!(!bell.take());
+        bell.ring();
+        assert!(bell.wait(&stop, Duration::ZERO));
+        stop.set();
+        assert!(!bell.wait(&stop, minute), "nobody waits for it any more");
+        bell.ring();
+        assert!(bell.wait(&stop, minute));
+    }
+
+    #[test]
+    fn no_ring_is_lost_on_who_comes_late_or_waits_already() {
+        let (ping, pong) = (Arc::new(Bell::new().unwrap()), Arc::new(Bell::new().unwrap()));
+        let (heard, answer) = (Arc::clone(&ping), Arc::clone(&pong));
+        let (minute, never) = (Duration::from_secs(60), Arc::new(Latch::new().unwrap()));
+        let stop = Arc::clone(&never);
+        let handle = spawn("answerer", move || {
+            for _ in 0..1000 {
+                assert!(heard.wait(&stop, minute));
+                answer.ring();
+            }
+        })
+        .unwrap();
+        for _ in 0..1000 {
+            ping.ring();
+            assert!(pong.wait(&never, minute));
+        }
+        handle.join();
     }
 }

@@ -261,6 +261,21 @@ fn attempts_older_than_a_day_are_removed() {
     assert_eq!(fixture.count("SELECT count(*) FROM auth_attempts WHERE username = 'nobody'"), 0);
 }
 
+/// Whoever tries names without end does not fill the disk, nor make us forget who is locked.
+#[test]
+fn attempts_under_names_that_no_user_has_are_bounded() {
+    let fixture = Fixture::new();
+    fixture.fail("ann", 5);
+    fixture.execute(&format!(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 150000)
+         INSERT INTO auth_attempts (username, address, at, success)
+         SELECT 'nobody-' || i, '192.0.2.1', {START}, 0 FROM n"
+    ));
+    fixture.fail("nobody", 1);
+    assert_eq!(fixture.count("SELECT count(*) FROM auth_attempts"), 100_005);
+    assert!(fixture.locked_until("ann", PASSWORD).is_some());
+}
+
 fn password() -> impl Strategy<Value = String> {
     proptest::collection::vec(any::<char>(), 8..40).prop_map(String::from_iter)
 }

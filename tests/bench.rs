@@ -1,7 +1,10 @@
 //! Figures: LinkOps against `ssh` over open ControlMaster connections in the same run, memory, and
-//! requests per second. Run by `make bench`; it prints, and asserts nothing.
+//! requests per second. Run by `make bench`; it prints, and asserts nothing. With the argument
+//! `terminals` it prints those of terminals alone.
 
 mod support;
+#[path = "bench/terminals.rs"]
+mod terminals;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -34,12 +37,16 @@ fn main() {
     println!("idle memory                        {idle} kB");
     linkops.post("/api/links/verify", &json!({})).expect(200);
     let masters = Masters::open(&fleet);
+    if std::env::args().any(|argument| argument == "terminals") {
+        return terminals::figures(&fleet, &linkops, &masters);
+    }
     for count in [5, usize::from(TARGETS)] {
         compare(&fleet, &linkops, &masters, count);
     }
     let warm = memory(linkops.id()).saturating_sub(idle) / u64::from(TARGETS);
     println!("memory per warm session            {warm} kB (with what the runs above left behind)");
     readers(&fleet, &linkops);
+    terminals::figures(&fleet, &linkops, &masters);
     for connections in [1, 64] {
         for path in ["/health", "/api/links/vps-01"] {
             load(&linkops, path, connections);

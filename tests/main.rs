@@ -28,4 +28,6 @@ mod secrets;
 mod ssh;
 mod support;
 mod systemd;
+mod tables;
+mod terminal;
 mod tidy;

@@ -21,6 +21,11 @@ fn classify(error: &Error) -> (u16, &'static str, Value) {
         Error::Signature => (401, "SIGNATURE_INVALID", nothing()),
         Error::UserExists { name } => (409, "USER_EXISTS", json!({ "username": name })),
         Error::LastAdmin { name } => (409, "LAST_ADMIN", json!({ "username": name })),
+        Error::NotOwner { owner } => (403, "FORBIDDEN", json!({ "owner": owner })),
+        Error::TooManyWorkspaces { most } => {
+            (429, "TOO_MANY_WORKSPACES", json!({ "max_workspaces": most }))
+        }
+        Error::RecordingRuns { id } => (409, "RECORDING_RUNNING", json!({ "id": id })),
         Error::NotEnrolled(targets) => {
             (403, "ENROLLMENT_REQUIRED", json!({ "targets": unenrolled(targets) }))
         }
@@ -32,6 +37,16 @@ fn classify(error: &Error) -> (u16, &'static str, Value) {
         Error::Json { .. } => (400, "INVALID_JSON", nothing()),
         Error::MediaType => (415, "UNSUPPORTED_MEDIA_TYPE", nothing()),
         Error::Cursor => (400, "INVALID_CURSOR", nothing()),
+        Error::UnknownTable { table, nearest } => {
+            (400, "UNKNOWN_TABLE", json!({ "table": table, "did_you_mean": nearest }))
+        }
+        Error::UnknownColumn { table, column, nearest } => {
+            let details = json!({ "table": table, "column": column, "did_you_mean": nearest });
+            (400, "UNKNOWN_COLUMN", details)
+        }
+        Error::Filter { column, op, expected } => {
+            (400, "INVALID_FILTER", json!({ "column": column, "op": op, "expected": expected }))
+        }
         Error::NoTargets { .. } => (400, "NO_TARGETS", nothing()),
         Error::NotBash { script, .. } => (400, "SCRIPT_NOT_BASH", json!({ "script": script })),
         Error::Flag { script, flag, declared } => {
@@ -54,6 +69,9 @@ fn classify(error: &Error) -> (u16, &'static str, Value) {
             (503, "GIT_UNREACHABLE", json!({ "repository_url": url }))
         }
         Error::Ssh { target, .. } => (503, "SSH_CONNECTION_FAILED", json!({ "target": target })),
+        Error::PaneAssigned { pane } => (409, "PANE_ASSIGNED", json!({ "pane": pane })),
+        Error::Upgrade => (426, "UPGRADE_REQUIRED", nothing()),
+        Error::Origin(origin) => (403, "FORBIDDEN", json!({ "origin": origin })),
         Error::ShuttingDown => (503, "SHUTTING_DOWN", nothing()),
         Error::Io { .. }
         | Error::Database { .. }
@@ -76,6 +94,7 @@ fn not_found(noun: Noun) -> &'static str {
         Noun::Workspace => "WORKSPACE_NOT_FOUND",
         Noun::User => "USER_NOT_FOUND",
         Noun::Token => "TOKEN_NOT_FOUND",
+        Noun::Recording => "RECORDING_NOT_FOUND",
         Noun::Path => "NOT_FOUND",
     }
 }
@@ -105,6 +124,24 @@ fn unenrolled(targets: &[Unenrolled]) -> Vec<Value> {
             })
         })
         .collect()
+}
+
+/// Code and message of a cause, where there is no answer to put them into. What is our own fault
+/// is logged and not shown.
+pub(super) fn told(error: &Error) -> (&'static str, String) {
+    let (status, code, _) = classify(error);
+    if status < 500 {
+        return (code, error.to_string());
+    }
+    log::error!(code = code; "{}", error.chain());
+    (
+        code,
+        if status == 500 {
+            "something went wrong inside LinkOps".to_owned()
+        } else {
+            error.to_string()
+        },
+    )
 }
 
 /// Answers with a cause. What is our own fault is logged with its whole chain and not shown.
@@ -137,6 +174,9 @@ pub(super) fn reply(error: &Error, request: &Request) -> Response {
         Error::TooManyOperations | Error::ShuttingDown => response.header("Retry-After", "5"),
         Error::TokenMissing | Error::TokenExpired | Error::TokenInvalid => {
             response.header("WWW-Authenticate", "Bearer")
+        }
+        Error::Upgrade => {
+            response.header("Upgrade", "websocket").header("Sec-WebSocket-Version", "13")
         }
         _ => response,
     }
@@ -241,6 +281,13 @@ mod tests {
             (Error::Json { message: text() }, 400, "INVALID_JSON"),
             (Error::MediaType, 415, "UNSUPPORTED_MEDIA_TYPE"),
             (Error::Cursor, 400, "INVALID_CURSOR"),
+            (Error::UnknownTable { table: text(), nearest: None }, 400, "UNKNOWN_TABLE"),
+            (
+                Error::UnknownColumn { table: "t", column: text(), nearest: None },
+                400,
+                "UNKNOWN_COLUMN",
+            ),
+            (Error::Filter { column: "c", op: text(), expected: text() }, 400, "INVALID_FILTER"),
             (Error::NoTargets { hint: text() }, 400, "NO_TARGETS"),
             (Error::NotBash { script: text(), reason: text() }, 400, "SCRIPT_NOT_BASH"),
             (Error::Flag { script: text(), flag: text(), declared: vec![] }, 400, "INVALID_FLAG"),
@@ -262,6 +309,13 @@ mod tests {
             ),
             (Error::GitUnreachable { url: url3, message: message3 }, 503, "GIT_UNREACHABLE"),
             (Error::Ssh { target: text(), message: text() }, 503, "SSH_CONNECTION_FAILED"),
+            (Error::PaneAssigned { pane: "A" }, 409, "PANE_ASSIGNED"),
+            (Error::NotOwner { owner: text() }, 403, "FORBIDDEN"),
+            (Error::TooManyWorkspaces { most: 1 }, 429, "TOO_MANY_WORKSPACES"),
+            (Error::RecordingRuns { id: text() }, 409, "RECORDING_RUNNING"),
+            (not_found(Noun::Recording), 404, "RECORDING_NOT_FOUND"),
+            (Error::Upgrade, 426, "UPGRADE_REQUIRED"),
+            (Error::Origin(text()), 403, "FORBIDDEN"),
             (Error::ShuttingDown, 503, "SHUTTING_DOWN"),
             (Error::Internal(text()), 500, "INTERNAL_ERROR"),
         ] {

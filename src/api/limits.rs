@@ -29,7 +29,9 @@ pub struct Rates {
 
 /// The measures of all callers.
 pub struct Limits {
-    calls: Measures,
+    callers: Measures,
+    /// Apart, so that strangers without number take nothing from users.
+    strangers: Measures,
     logins: Measures,
 }
 
@@ -37,7 +39,11 @@ impl Limits {
     /// Nobody has called yet.
     #[must_use]
     pub fn new(rates: Rates) -> Limits {
-        Limits { calls: Measures::new(rates.calls), logins: Measures::new(rates.logins) }
+        Limits {
+            callers: Measures::new(rates.calls),
+            strangers: Measures::new(rates.calls),
+            logins: Measures::new(rates.logins),
+        }
     }
 
     /// Counts a call of somebody who is signed in. The sessions of a user are one caller, since a
@@ -48,7 +54,7 @@ impl Limits {
     pub(super) fn caller(&self, caller: &Caller) -> Result<()> {
         let token = &caller.token;
         let name = if token.is_api() { &token.id } else { &caller.username };
-        self.calls.take(&format!("{} {name}", if token.is_api() { "token" } else { "user" }))
+        self.callers.take(&format!("{} {name}", if token.is_api() { "token" } else { "user" }))
     }
 
     /// Counts a call of somebody who is not signed in.
@@ -56,7 +62,7 @@ impl Limits {
     /// # Errors
     /// [`Error::RateLimited`]
     pub(super) fn stranger(&self, address: IpAddr) -> Result<()> {
-        self.calls.take(&network(address))
+        self.strangers.take(&network(address))
     }
 
     /// Counts a login.
@@ -180,6 +186,17 @@ mod tests {
         now += 2 * MINUTE;
         measures.take_at("one more", now).unwrap();
         assert_eq!(lock(&measures.state).full.len(), 1);
+    }
+
+    #[test]
+    fn strangers_take_nothing_from_logins_or_users() {
+        let limits = Limits::new(Rates { calls: 1, logins: 1 });
+        let address = [192, 0, 2, 1].into();
+        limits.stranger(address).unwrap();
+        assert!(limits.stranger(address).is_err());
+        limits.login(address).unwrap();
+        assert!(limits.login(address).is_err());
+        limits.login([192, 0, 2, 2].into()).unwrap();
     }
 
     #[test]

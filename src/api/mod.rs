@@ -20,10 +20,14 @@ mod links;
 mod metrics;
 mod openapi;
 mod operations;
+mod recordings;
 mod route;
 mod runs;
 mod scripts;
+mod socket;
 mod status;
+mod tables;
+mod terminal;
 mod tokens;
 mod users;
 
@@ -40,19 +44,21 @@ use route::{Call, Route, row};
 
 use crate::audit::{Actor, Entry, Refusals, note};
 use crate::auth::Act::{
-    self, ManageOwnAccess, ManageUsers, ReadAudit, ReadInventory, ReadOperations, ReadServer,
-    ReadSync, ReadUsers, Run, Stop, UseOwnAccount, Verify,
+    self, DeleteRecording, ManageOwnAccess, ManageUsers, OpenTerminal, ReadAudit, ReadInventory,
+    ReadOperations, ReadServer, ReadSync, ReadTables, ReadTerminals, ReadUsers, Run, Stop,
+    UseOwnAccount, Verify,
 };
 use crate::auth::{Auth, Caller};
 use crate::clock::Clock;
 use crate::enrollment::Enrollment;
 use crate::error::{Error, Noun, Result};
-use crate::http::Method::{Delete, Get, Patch, Post};
-use crate::http::{Request, Response};
+use crate::http::Method::{Delete, Get, Patch, Post, Put};
+use crate::http::{Request, Response, websocket};
 use crate::inventory::catalogue::Catalogue;
 use crate::inventory::sync::Sync;
 use crate::operations::Operations;
 use crate::store::Store;
+use crate::terminal::{Recordings, Terminals};
 
 /// What the handlers work on; each gets the one or two that it needs.
 pub struct Api {
@@ -68,6 +74,12 @@ pub struct Api {
     pub operations: Arc<Operations>,
     /// The repository.
     pub sync: Arc<Sync>,
+    /// Shells in the browser.
+    pub terminals: Arc<Terminals>,
+    /// What was on them.
+    pub recordings: Arc<Recordings>,
+    /// How sockets are opened and kept.
+    pub sockets: websocket::Settings,
     /// What is counted.
     pub metrics: Metrics,
     /// Whose figures are shown beside that.
@@ -117,6 +129,17 @@ static ROUTES: &[Route] = &[
     row(Post, "/api/operations/{id}/stop", May(Stop), "stopOperation", |api, call| operations::stop(&api.operations, call.request, &call.actor, call.path("id")?)).audited("operation.stop"),
     row(Post, "/api/operations/{id}/retry", May(Run), "retryOperation", |api, call| runs::retry(&api.operations, call.request, &call.actor, call.path("id")?)).audited("operation.retry"),
     row(Get, "/api/operations/{id}/groups", May(ReadOperations), "groupOperation", |api, call| groups::show(&api.operations, call.request, call.path("id")?)),
+    row(Post, "/api/tables/query", May(ReadTables), "queryTable", |api, call| tables::query(&api.store, call.request, call.caller()?)),
+    row(Post, "/api/terminal/workspaces", May(OpenTerminal), "createWorkspace", |api, call| terminal::create(&api.terminals, call)).audited("workspace.create"),
+    row(Get, "/api/terminal/workspaces", May(ReadTerminals), "listWorkspaces", |api, _| terminal::list(&api.terminals)),
+    row(Get, "/api/terminal/workspaces/{id}", May(ReadTerminals), "getWorkspace", |api, call| terminal::one(&api.terminals, call.path("id")?)),
+    row(Delete, "/api/terminal/workspaces/{id}", May(OpenTerminal), "deleteWorkspace", |api, call| terminal::delete(&api.terminals, call)).audited("workspace.delete"),
+    row(Put, "/api/terminal/workspaces/{id}/panes", May(OpenTerminal), "assignPanes", |api, call| terminal::assign(&api.terminals, call)).audited("workspace.assign"),
+    row(Post, "/api/terminal/workspaces/{id}/connect-all", May(OpenTerminal), "connectWorkspace", |api, call| terminal::connect_all(&api.terminals, call)).audited("workspace.connect"),
+    row(Get, "/api/terminal/workspaces/{id}/ws", Ticket(OpenTerminal), "openTerminal", |api, call| socket::open(&api.terminals, &api.auth, &api.sockets, call.request, call.caller()?, call.path("id")?)).audited("terminal.attach"),
+    row(Get, "/api/recordings", May(ReadTerminals), "listRecordings", |api, _| recordings::list(&api.recordings)),
+    row(Get, "/api/recordings/{id}", May(ReadTerminals), "getRecording", |api, call| recordings::one(&api.recordings, call)).audited("recording.read"),
+    row(Delete, "/api/recordings/{id}", May(DeleteRecording), "deleteRecording", |api, call| recordings::delete(&api.recordings, call)).audited("recording.delete"),
     row(Get, "/api/git/status", May(ReadSync), "getSyncStatus", |api, _| git::status(&api.sync)),
     row(Post, "/api/git/sync", May(Act::Sync), "sync", |api, call| git::sync(&api.sync, call.request, &call.actor)).audited("sync.run"),
     row(Post, "/api/git/webhook", Open, "receivePush", |api, call| git::webhook(&api.sync, &api.limits, call)).audited("sync.webhook"),
@@ -194,7 +217,8 @@ impl Api {
     /// Scrapers of figures often have no token; whether they need one is configured.
     fn figures(&self, request: &Request) -> Result<Response> {
         if self.metrics_auth {
-            self.auth.authenticate(bearer(request))?.require(ReadServer)?;
+            let found = self.auth.authenticate(bearer(request));
+            self.counted(found, request)?.require(ReadServer)?;
         }
         metrics::show(&self.metrics, &self.sources)
     }

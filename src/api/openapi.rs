@@ -13,6 +13,7 @@
 //! its examples are sent, and each answer in any test of the API must be one that it allows.
 
 mod refusals;
+mod rows;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -35,6 +36,9 @@ const FRAGMENTS: &[(&str, &str)] = &[
     ("links", include_str!("openapi/links.json")),
     ("scripts", include_str!("openapi/scripts.json")),
     ("operations", include_str!("openapi/operations.json")),
+    ("tables", include_str!("openapi/tables.json")),
+    ("terminal", include_str!("openapi/terminal.json")),
+    ("recordings", include_str!("openapi/recordings.json")),
     ("git", include_str!("openapi/git.json")),
 ];
 
@@ -235,6 +239,7 @@ fn whole(paths: Map<String, Value>, fragments: Vec<Fragment>, codes: Codes) -> R
         add(&mut responses, shared.into_iter().map(numbered))?;
         add(&mut schemas, more)?;
     }
+    add(&mut schemas, rows::schemas())?;
     Ok(json!({
         "openapi": "3.1.0",
         "info": {

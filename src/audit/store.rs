@@ -108,9 +108,10 @@ fn row(found: &Found<'_>) -> rusqlite::Result<Row> {
 /// # Errors
 /// The database fails.
 pub fn forget(tx: &Transaction<'_>, before: i64, most: usize) -> Result<usize> {
-    let sql = "SELECT id, hash FROM audit_log
-               WHERE id < coalesce((SELECT min(id) FROM audit_log WHERE at >= ?1), (SELECT last_id + 1 FROM audit_chain))
-                   AND id < (SELECT first_id FROM audit_chain) + ?2
+    let sql = "WITH part AS (SELECT min(last_id, first_id + ?2 - 1) + 1 AS stop FROM audit_chain)
+               SELECT id, hash FROM audit_log, part
+               WHERE id < coalesce(
+                   (SELECT min(id) FROM audit_log WHERE at >= ?1 AND id < stop), stop)
                ORDER BY id DESC LIMIT 1";
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     let last: Option<(i64, Hash)> = tx

@@ -171,6 +171,14 @@ impl Auth {
         self.admit(claims.sub, TokenRef { id: claims.jti, expires_at, kind })
     }
 
+    /// The caller as of now, for what lasts longer than a request.
+    ///
+    /// # Errors
+    /// Those of [`Auth::authenticate`].
+    pub fn still(&self, caller: &Caller) -> Result<Caller> {
+        self.admit(caller.username.clone(), caller.token.clone())
+    }
+
     /// A ticket for the caller: good once, for 30 seconds, in place of the token.
     ///
     /// # Errors

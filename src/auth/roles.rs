@@ -66,7 +66,7 @@ pub enum Act {
     ReadInventory,
     /// `GET /api/operations…`, with their events.
     ReadOperations,
-    /// `GET /api/terminal/workspaces…`.
+    /// `GET /api/terminal/workspaces…`, `GET /api/recordings…`.
     ReadTerminals,
     /// `GET /api/git/status`.
     ReadSync,
@@ -82,6 +82,8 @@ pub enum Act {
     Sync,
     /// All on workspaces that is not reading: make, assign, connect, type into, close.
     OpenTerminal,
+    /// `DELETE /api/recordings/{id}`.
+    DeleteRecording,
     /// `GET /api/users`.
     ReadUsers,
     /// All else on `/api/users…`.
@@ -104,7 +106,9 @@ impl Act {
             | Act::ReadSync
             | Act::ReadTables => Role::Viewer,
             Act::Verify | Act::Run | Act::Stop | Act::Sync | Act::OpenTerminal => Role::Operator,
-            Act::ReadUsers | Act::ManageUsers | Act::ReadAudit => Role::Admin,
+            Act::DeleteRecording | Act::ReadUsers | Act::ManageUsers | Act::ReadAudit => {
+                Role::Admin
+            }
         }
     }
 
@@ -143,6 +147,7 @@ mod tests {
             (Act::Stop, false, true, true),
             (Act::Sync, false, true, true),
             (Act::OpenTerminal, false, true, true),
+            (Act::DeleteRecording, false, false, true),
             (Act::ReadUsers, false, false, true),
             (Act::ManageUsers, false, false, true),
             (Act::ReadAudit, false, false, true),

@@ -122,6 +122,9 @@ Ssh "ssh" {
     pool_size: usize = number(128, 0..=10_000);
     /// How long an unused connection is kept.
     pool_idle: Duration = seconds(300, 0..=86_400);
+    /// How often a machine that says nothing is asked whether it is there; after three times this
+    /// its connection is given up.
+    keepalive_interval: Duration = seconds(30, 2..=3_600);
 }}
 
 section! {
@@ -170,7 +173,7 @@ Terminal "terminal" {
     /// How long a pane lives without a browser; with 0 it is closed at once.
     detach_timeout: Duration = seconds(1_800, 0..=604_800);
     /// Output that is kept of a pane for a browser that comes back.
-    scrollback: usize = bytes(262_144, 0..=1 << 28);
+    scrollback: usize = bytes(262_144, 0..=4 << 20);
     /// Whether terminals are recorded.
     recording: bool = flag(false);
     /// Whether recordings hold what was typed, too; that can be passwords.

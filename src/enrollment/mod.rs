@@ -10,11 +10,11 @@ use serde_json::json;
 
 use crate::audit::{self, Actor, Entry};
 use crate::clock::Clock;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Unenrolled};
 use crate::inventory::route::Keys;
 use crate::inventory::{self, Machine, route};
 use crate::ssh::program::Program;
-use crate::ssh::{Dial, Failure, Kind};
+use crate::ssh::{Dial, Failure, Kind, Line};
 use crate::store::Store;
 use crate::threads::{Handle, Latch, lock, spawn};
 
@@ -157,15 +157,24 @@ impl Enrollment {
             Ok(line) => line,
             Err(failure) => return self.unreached(machine, &failure),
         };
+        match self.prove(line.as_mut(), machine, cut) {
+            Ok((checked, latency)) => Ok((checked, Some(latency))),
+            Err(failure) => self.unreached(machine, &failure),
+        }
+    }
+
+    /// What the machine shows on this line, and the milliseconds it took to answer.
+    fn prove(
+        &self,
+        line: &mut dyn Line,
+        machine: &Machine,
+        cut: &Latch,
+    ) -> Result<(Checked, u32), Failure> {
         let program = Program::new(include_str!("check.sh"));
         let program = program.set("file", &machine.enrollment.path);
         let begun = Instant::now();
         let deadline = begun + self.command_timeout;
-        let answer = program.call(line.as_mut(), LONGEST_FILE * 2, Some(cut), deadline);
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(failure) => return self.unreached(machine, &failure),
-        };
+        let answer = program.call(line, LONGEST_FILE * 2, Some(cut), deadline)?;
         let latency = u32::try_from(begun.elapsed().as_millis()).unwrap_or(u32::MAX);
         let checked = match answer.words.as_deref() {
             Some("found") => self.compared(&answer.rest, &machine.enrollment.id),
@@ -178,7 +187,38 @@ impl Enrollment {
                 Checked { reached: true, ..self.failed(text) }
             }
         };
-        Ok((checked, Some(latency)))
+        Ok((checked, latency))
+    }
+
+    /// A line to a machine that has proved on this line that it is the one that is meant; machines
+    /// that need not prove it do only if `always`. Nothing is stored. `cut` ends the attempt.
+    ///
+    /// # Errors
+    /// [`Error::NotEnrolled`] when it has not, [`Error::Ssh`] when it cannot be reached; there is
+    /// no such machine, or the database fails.
+    pub fn admit(&self, id: &str, always: bool, cut: &Latch) -> Result<Box<dyn Line>> {
+        let chain = self.store.read(|db| inventory::store::chain(db, id))?;
+        let lost = |failure: Failure| {
+            log::warn!(link = id, kind = format!("{:?}", failure.kind).as_str(); "{failure}");
+            Error::Ssh { target: failure.target.clone(), message: failure.told() }
+        };
+        let no_way = || Failure::new(id, Kind::Unreachable, "there is no way to it");
+        let machine = chain.last().ok_or_else(no_way).map_err(lost)?;
+        let target = route::target(&chain, &self.keys).ok_or_else(no_way).map_err(lost)?;
+        let mut line = self.dial.dial(&target, cut).map_err(lost)?;
+        if always || machine.enrollment.required {
+            let (checked, _) = self.prove(line.as_mut(), machine, cut).map_err(lost)?;
+            if let Some(error) = checked.error {
+                return Err(Error::NotEnrolled(vec![Unenrolled {
+                    target: id.to_owned(),
+                    client_id_found: checked.client_id_found,
+                    client_id_matches: checked.client_id_matches,
+                    error,
+                    verified_at: Some(checked.verified_at),
+                }]));
+            }
+        }
+        Ok(line)
     }
 
     fn compared(&self, content: &[u8], client_id: &str) -> Checked {
@@ -239,7 +279,7 @@ impl Work {
     }
 }
 
-/// What the audit log is told of a check.
+/// What the audit log is told of a check that somebody asked for.
 fn entry<'a>(id: &'a str, checked: &Checked) -> Entry<'a> {
     let entry = if checked.reached {
         Entry::done("link.verify", id)

@@ -25,6 +25,7 @@ mod socket;
 pub mod sse;
 mod stream;
 mod target;
+pub mod websocket;
 mod worker;
 
 use std::net::SocketAddr;

@@ -69,7 +69,8 @@ pub(crate) fn wait_for_end(socket: &TcpStream, latch: BorrowedFd<'_>, time: Dura
     let _ = wait(&mut [PollFd::new(socket, PollFlags::RDHUP), latch], time);
 }
 
-fn wait(fds: &mut [PollFd<'_>], time: Duration) -> io::Result<()> {
+/// Waits for the events of `fds`; a signal ends it early.
+pub(crate) fn wait(fds: &mut [PollFd<'_>], time: Duration) -> io::Result<()> {
     match poll(fds, Some(&timespec(time))) {
         Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
         Err(error) => Err(error.into()),

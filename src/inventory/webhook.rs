@@ -39,7 +39,7 @@ impl Sync {
             Error::invalid("body", "is no JSON object\nset the webhook to application/json")
         })?;
         let branch = format!("refs/heads/{}", self.settings.branch);
-        if push.reference.as_deref() != Some(&branch) {
+        if push.reference.as_deref() != Some(&branch) || self.settings.url.is_none() {
             return Ok(Some(false));
         }
         let entry = Entry::done("sync.webhook", &*self.settings.branch);

@@ -3,6 +3,8 @@
 //!
 //! What may have started is never started again. Only the run's directory on the target tells.
 
+mod stop;
+
 use std::time::{Duration, Instant};
 
 use super::output::Intakes;
@@ -79,6 +81,8 @@ pub(super) struct Run<'a> {
     stopping: Option<Why>,
     /// The stop program has been run to its end, or is running beside the script.
     stop_sent: bool,
+    /// One before may have been run.
+    stop_sent_before: bool,
     /// The stop program found that it had ended by itself.
     over: bool,
     /// The stop program could not end everything.
@@ -105,6 +109,8 @@ impl<'a> Run<'a> {
             deadline,
             stopping: None,
             stop_sent: false,
+            // By the process before us, if it had been asked to.
+            stop_sent_before: job.resume.is_some() && control.latch.is_set(),
             over: false,
             left: false,
         }
@@ -241,8 +247,7 @@ impl<'a> Run<'a> {
 
     /// Takes up a run that may have started, until its end is known or its time is over.
     fn follow(&mut self) -> End {
-        // It may have been cut off in the middle of it.
-        self.stop_sent = false;
+        self.forget_stop();
         let mut silent = 0;
         loop {
             let (says, noise) = match self.follow_once() {
@@ -300,7 +305,7 @@ impl<'a> Run<'a> {
         match self.read(line.as_mut(), &program, self.margin()) {
             Reading::Left => Err(End::Left),
             Reading::Cut(reason) => {
-                self.stop_sent = false; // it may have been cut off in the middle of it
+                self.forget_stop();
                 Ok((Some(Says::Running), reason))
             }
             Reading::Ended(says, _, noise) => Ok((says, noise)),
@@ -367,13 +372,6 @@ impl<'a> Run<'a> {
         if self.stopping.is_some() { &self.control.left } else { &self.control.latch }
     }
 
-    fn stop_for(&mut self, why: Why) {
-        if self.stopping.is_none() {
-            self.stopping = Some(why);
-            self.deadline = Instant::now() + self.job.grace + self.margin();
-        }
-    }
-
     fn margin(&self) -> Duration {
         STOP_MARGIN.min(self.job.command_timeout)
     }
@@ -436,44 +434,6 @@ impl<'a> Run<'a> {
         if !data.is_empty() {
             let kept = self.intakes.of(stream).take(data);
             (self.tell)(stream, kept);
-        }
-    }
-
-    fn stop_program(&self) -> Program {
-        remote::stop(&self.job.run_id, self.job.grace.as_secs())
-    }
-
-    fn stop_beside(&mut self, line: &mut dyn Line) -> Result<(), Failure> {
-        line.beside(COMMAND, &self.stop_program().input(b""), Instant::now() + self.margin())?;
-        self.stop_sent = true;
-        Ok(())
-    }
-
-    fn run_stop(&mut self, line: &mut dyn Line) -> bool {
-        let deadline = Instant::now() + self.job.grace + self.margin();
-        match self.stop_program().call(line, 4096, Some(&self.control.left), deadline) {
-            Ok(answer) => {
-                self.stopped(answer.words.as_deref().unwrap_or_default());
-                true
-            }
-            Err(_) => false,
-        }
-    }
-
-    /// What the stop program said of itself, among other words.
-    fn stopped(&mut self, words: &str) {
-        let last = words.split_whitespace().last();
-        match last {
-            Some("over") => self.over = true,
-            Some("left") => self.left = true,
-            _ => {}
-        }
-    }
-
-    /// Ends what a killed run may have left behind.
-    fn sweep(&mut self) {
-        if let Ok(mut line) = self.dial.dial(&self.job.target, &self.control.left) {
-            self.run_stop(line.as_mut());
         }
     }
 }

@@ -29,11 +29,11 @@ impl Share {
         number.map(Share::Percent)
     }
 
-    /// The largest whole number of targets that is not more than this share of `total`.
+    /// The largest whole number of targets, of `total`, that is not more than this share.
     #[must_use]
     pub fn at_most(self, total: usize) -> usize {
         match self {
-            Share::Count(number) => number,
+            Share::Count(number) => number.min(total),
             Share::Percent(number) => total * number / 100,
         }
     }
@@ -108,7 +108,7 @@ mod tests {
             assert_eq!((ten.at_least(total), ten.at_most(total)), (least, most), "{total}");
         }
         assert_eq!(Share::Percent(100).at_most(7), 7);
-        assert_eq!(Share::Count(3).at_most(2), 3);
+        assert_eq!((Share::Count(3).at_most(2), Share::Count(usize::MAX).at_most(2)), (2, 2));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::inventory::sync::Sync;
 use crate::operations::Operations;
 use crate::ssh::{Dial, Pool};
 use crate::store::Store;
+use crate::terminal::{Recordings, Terminals};
 use crate::threads::Latch;
 
 /// What the features stand on.
@@ -36,6 +37,8 @@ pub(super) struct Features {
     pub(super) operations: Arc<Operations>,
     enrollment: Enrollment,
     pub(super) health: Arc<Health>,
+    pub(super) terminals: Arc<Terminals>,
+    pub(super) recordings: Arc<Recordings>,
 }
 
 impl Features {
@@ -61,7 +64,27 @@ impl Features {
         let health = Arc::new(health);
         let told = Arc::clone(&health);
         sync.when_synced(move || told.synced());
-        Ok(Features { auth, sync, catalogue, operations, enrollment, health })
+        let recordings = Recordings::start(settings::recordings(config), store(), clock())?;
+        let recordings = Arc::new(recordings);
+        let terminals = Terminals::new(
+            store(),
+            clock(),
+            enrollment.clone(),
+            Arc::clone(&recordings),
+            settings::terminal(config),
+        );
+        terminals.recover()?;
+        let terminals = Arc::new(terminals);
+        Ok(Features {
+            auth,
+            sync,
+            catalogue,
+            operations,
+            enrollment,
+            health,
+            terminals,
+            recordings,
+        })
     }
 
     /// What answers requests.
@@ -89,11 +112,14 @@ impl Features {
             enrollment: self.enrollment,
             operations: self.operations,
             sync: self.sync,
+            terminals: self.terminals,
+            recordings: self.recordings,
+            sockets: settings::sockets(config),
+            limits: Limits::new(settings::rates(config)),
+            refusals: Refusals::default(),
             metrics: Metrics::new(ground.clock.now()),
             sources,
             metrics_auth: config.api.metrics_auth,
-            limits: Limits::new(settings::rates(config)),
-            refusals: Refusals::default(),
             document: Document::new()?,
         })
     }

@@ -1,18 +1,18 @@
 //! What each part is told of the configuration.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use crate::api::{self, Rates};
 use crate::auth;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::health;
-use crate::http;
+use crate::http::{self, websocket};
 use crate::inventory::route::Keys;
 use crate::inventory::sync;
 use crate::operations;
 use crate::ssh::{self, HostKeyPolicy};
+use crate::terminal;
 
 /// R10.4: secrets.ini may name the key of machines that name none.
 pub(crate) fn keys(config: &Config) -> Keys {
@@ -66,7 +66,7 @@ pub(crate) fn ssh(config: &Config) -> ssh::Settings {
         retry_delay: config.ssh.retry_delay,
         max_idle: config.ssh.pool_size,
         idle_time: config.ssh.pool_idle,
-        keepalive: Duration::from_secs(30),
+        keepalive: config.ssh.keepalive_interval,
     }
 }
 
@@ -107,5 +107,33 @@ pub(super) fn health(config: &Config) -> health::Settings {
         timeout: config.health.check_timeout,
         concurrency: config.health.concurrency,
         history: config.health.history,
+    }
+}
+
+pub(super) fn recordings(config: &Config) -> terminal::RecordingSettings {
+    terminal::RecordingSettings {
+        on: config.terminal.recording,
+        input: config.terminal.record_input,
+        directory: config.terminal.recordings_directory.clone(),
+        max_age: config.terminal.recordings_max_age,
+        max_size: config.terminal.recordings_max_size,
+    }
+}
+
+pub(super) fn terminal(config: &Config) -> terminal::Settings {
+    terminal::Settings {
+        max_workspaces: config.terminal.max_workspaces,
+        max_panes: config.terminal.max_panes_per_workspace,
+        idle_timeout: config.terminal.websocket_timeout,
+        detach_timeout: config.terminal.detach_timeout,
+        scrollback: config.terminal.scrollback,
+        enrollment_required: config.security.enrollment_required,
+    }
+}
+
+pub(super) fn sockets(config: &Config) -> websocket::Settings {
+    websocket::Settings {
+        origins: config.api.cors_origins.clone(),
+        ping_interval: config.terminal.websocket_ping_interval,
     }
 }

@@ -180,24 +180,14 @@ impl Command {
         self.channel.eof()
     }
 
-    /// How the command ended, once the server has closed its channel: only then is it known that
-    /// nothing is missing. A connection that died leaves a status of 0 as well, so the caller
-    /// must not ask after an error.
+    /// How the command ended, see [`end_of`].
     pub(super) fn exit(&mut self) -> Result<Option<Exit>, ssh2::Error> {
-        if !self.is_at_end() {
-            return Ok(None);
-        }
-        match self.channel.wait_close() {
-            Ok(()) => {}
-            Err(error) if number(&error) == code::EAGAIN => return Ok(None),
-            Err(error) => return Err(error),
-        }
-        let signal = self.channel.exit_signal()?.exit_signal;
-        Ok(Some(match (signal, self.channel.exit_status()) {
-            (Some(signal), _) => Exit::Signal(signal),
-            (None, Ok(status)) => Exit::Code(status),
-            (None, Err(_)) => Exit::Unknown,
-        }))
+        end_of(&mut self.channel)
+    }
+
+    /// The channel, for something else.
+    pub(super) fn into_channel(self) -> Channel {
+        self.channel
     }
 
     /// Closes our side of an ended command's channel. Whether libssh2 has forgotten it, so that
@@ -216,7 +206,27 @@ impl Stream {
     }
 }
 
+/// How what ran on a channel ended, once all of its output was read and the server has closed the
+/// channel: only then is it known that nothing is missing. A connection that died leaves a status
+/// of 0 as well, so the caller must not ask after an error.
+pub(super) fn end_of(channel: &mut Channel) -> Result<Option<Exit>, ssh2::Error> {
+    if !channel.eof() {
+        return Ok(None);
+    }
+    match channel.wait_close() {
+        Ok(()) => {}
+        Err(error) if number(&error) == code::EAGAIN => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    let signal = channel.exit_signal()?.exit_signal;
+    Ok(Some(match (signal, channel.exit_status()) {
+        (Some(signal), _) => Exit::Signal(signal),
+        (None, Ok(status)) => Exit::Code(status),
+        (None, Err(_)) => Exit::Unknown,
+    }))
+}
+
 /// The error behind the `io::Error` of a read or write, which has lost its code.
-fn last_error(session: &mut Session) -> ssh2::Error {
+pub(super) fn last_error(session: &mut Session) -> ssh2::Error {
     ssh2::Error::last_session_error(session.ssh()).unwrap_or_else(ssh2::Error::unknown)
 }

@@ -97,7 +97,8 @@ impl Connector {
         deadline: Instant,
     ) -> Result<(Session, Channel), Failure> {
         let mut session = self.login(target, stop, deadline)?;
-        let channel = open_channel(&mut session, stop, deadline)
+        let channel = session
+            .drive(Some(stop), deadline, request_channel)
             .map_err(|trouble| self.explain(target, "opening a channel", trouble))?;
         Ok((session, channel))
     }
@@ -266,13 +267,19 @@ impl Connector {
     }
 }
 
-/// Opens a channel for a command.
-pub(super) fn open_channel(
+/// Opens a channel on a session that has had one. With MaxSessions 1 the last command's place is
+/// free a moment after its end.
+pub(super) fn another_channel(
     session: &mut Session,
-    stop: &Latch,
+    stop: Option<&Latch>,
     deadline: Instant,
 ) -> Result<Channel, Trouble> {
-    session.drive(Some(stop), deadline, request_channel)
+    match session.drive(stop, deadline, request_channel) {
+        Err(trouble) if is_refused_channel(&trouble) => {
+            session.drive(stop, deadline, request_channel)
+        }
+        answer => answer,
+    }
 }
 
 /// Asks for a channel for a command; to be repeated while it would block.
@@ -306,6 +313,7 @@ pub(super) fn said_by(trouble: &Trouble) -> String {
         Trouble::Ssh(error) => lower(error.message()),
         Trouble::Stopped => "stopped".to_owned(),
         Trouble::TimedOut => "timed out".to_owned(),
+        Trouble::NoTerminal => "the server gives no terminal".to_owned(),
     }
 }
 

@@ -7,9 +7,10 @@ use std::time::Instant;
 use super::command::Command;
 use super::connect::{is_refused_channel, refused_channel, request_channel, said_by};
 use super::pool::Shared;
+use super::pty::{self, PoolShell};
 use super::session::{Session, Trouble, code};
 use super::wait::Woken;
-use super::{Event, Failure, Kind, Line, Target};
+use super::{Event, Failure, Kind, Line, Shell, Size, Target};
 use crate::threads::Latch;
 
 /// The largest piece of output, in bytes.
@@ -144,6 +145,9 @@ impl PoolLine {
     fn failure(&mut self, trouble: &Trouble, input_sent: bool) -> Failure {
         if is_refused_channel(trouble) {
             return refused_channel(&self.target, trouble);
+        }
+        if matches!(trouble, Trouble::NoTerminal) {
+            return self.misuse("the server gives no terminal\ncheck PermitTTY in its sshd_config");
         }
         self.spoilt = true;
         let timed_out = matches!(trouble, Trouble::TimedOut) || trouble.code() == code::TIMEOUT;
@@ -328,6 +332,32 @@ impl Line for PoolLine {
             fed.map_err(|error| self.failure(&Trouble::Ssh(error), self.input_sent))?;
         }
         Ok(())
+    }
+
+    fn shell(
+        mut self: Box<Self>,
+        size: Size,
+        deadline: Instant,
+    ) -> Result<Box<dyn Shell>, Failure> {
+        let running = self.main.as_ref().is_some_and(Command::is_started) || self.beside.is_some();
+        if running || self.spoilt {
+            return Err(self.misuse("this line is in use"));
+        }
+        let Some(mut session) = self.session.take() else {
+            return Err(self.misuse("this line is closed"));
+        };
+        let spare = self.main.take().map(Command::into_channel);
+        self.spoilt = true; // whatever happens, it is not for commands any more
+        match pty::open(&mut session, spare, size, deadline) {
+            Ok(channel) => {
+                let (pool, target) = (Arc::clone(&self.pool), Arc::clone(&self.target));
+                Ok(Box::new(PoolShell::new(pool, target, session, channel)))
+            }
+            Err(trouble) => {
+                self.session = Some(session);
+                Err(self.failure(&trouble, false))
+            }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! SSH: the only code that names ssh2. A [`Pool`] dials a [`Target`] and gives a [`Line`]; a line
 //! runs one command, tells what happens on it as [`Event`]s, and returns its connection warm when
-//! it is dropped. Features depend on [`Dial`] and [`Line`] alone, so that their tests script them.
+//! it is dropped, or becomes a [`Shell`] on a PTY. Features depend on [`Dial`], [`Line`] and
+//! [`Shell`] alone, so that their tests script them.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -18,14 +19,17 @@ mod known_hosts;
 mod line;
 mod pool;
 pub mod program;
+mod pty;
 mod pump;
 mod resolve;
 mod session;
+mod shell;
 mod trust;
 mod wait;
 
 pub use failure::{Failure, Kind};
 pub use pool::{Figures, Pool};
+pub use shell::{Shell, ShellEvent, Size};
 pub use trust::{KnownKey, known_keys};
 
 /// How connections are made and kept.
@@ -45,7 +49,8 @@ pub struct Settings {
     pub max_idle: usize,
     /// How long a session is kept warm without use.
     pub idle_time: Duration,
-    /// How often idle sessions are looked after.
+    /// How often idle sessions are looked after, and silent ones are asked whether they live: one
+    /// that says nothing for three times this is given up. Less than 2 s counts as that.
     pub keepalive: Duration,
 }
 
@@ -142,6 +147,15 @@ pub trait Line: Send {
     /// # Errors
     /// The connection died.
     fn end_input(&mut self) -> Result<(), Failure>;
+
+    /// Turns a line whose commands have ended, or that has run none, into a login shell on a PTY
+    /// with `TERM=xterm-256color`. The connection is the shell's from here on and never returns
+    /// to the pool, so that what was found out on the line holds for the shell.
+    ///
+    /// # Errors
+    /// [`Kind::Channel`] when the server gives no PTY or no shell; the connection dies or the
+    /// deadline passes.
+    fn shell(self: Box<Self>, size: Size, deadline: Instant) -> Result<Box<dyn Shell>, Failure>;
 }
 
 /// What happens on a line.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::command::Command;
-use super::connect::{Connector, is_refused_channel, open_channel, stopped};
+use super::connect::{Connector, another_channel, stopped};
 use super::key_file::{self, Stamp};
 use super::line::PoolLine;
 use super::session::{Session, Trouble};
@@ -32,7 +32,7 @@ pub struct Pool {
 pub struct Figures {
     /// Sessions kept warm that nobody uses.
     pub idle: usize,
-    /// Sessions in the hands of a line.
+    /// Sessions in the hands of a line or a shell.
     pub busy: usize,
     /// Sessions to jump hosts.
     pub jumps: usize,
@@ -114,12 +114,7 @@ impl Dial for Pool {
         while let Some(one) = shared.check_out(target, &stamps, |_| true) {
             let Idle { mut session, target, .. } = one;
             let deadline = Instant::now() + WARM_ANSWER;
-            let channel = open_channel(&mut session, stop, deadline).or_else(|trouble| {
-                // With MaxSessions 1 the last command's place is free a moment after its end.
-                let again = is_refused_channel(&trouble);
-                if again { open_channel(&mut session, stop, deadline) } else { Err(trouble) }
-            });
-            match channel {
+            match another_channel(&mut session, Some(stop), deadline) {
                 Ok(channel) => {
                     let main = Command::new(channel);
                     return Ok(shared.line(target, stamps, session, main));
@@ -177,7 +172,7 @@ impl Shared {
         }
     }
 
-    /// Takes a session back from a line; none when it is of no more use.
+    /// Takes a session back from a line or a shell; none when it is of no more use.
     pub(super) fn take_back(
         &self,
         session: Option<Session>,

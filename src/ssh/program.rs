@@ -137,7 +137,7 @@ impl Preamble {
     }
 
     /// Takes the next bytes of the stream. Once the line is complete: its words, and what follows
-    /// it in `data`.
+    /// it in `data`. A line that does not end is noise too.
     pub fn feed<'a>(&mut self, data: &'a [u8]) -> Option<(String, &'a [u8])> {
         let before = self.noise.len();
         self.noise.extend_from_slice(data);
@@ -146,7 +146,11 @@ impl Preamble {
             return None;
         };
         let words = start + self.marker.len();
-        let end = words + self.noise[words..].iter().position(|byte| *byte == b'\n')?;
+        let Some(length) = self.noise[words..].iter().position(|byte| *byte == b'\n') else {
+            self.shorten();
+            return None;
+        };
+        let end = words + length;
         let text = String::from_utf8_lossy(&self.noise[words..end]).into_owned();
         self.over = true;
         let rest = &data[end + 1 - before..];
@@ -227,6 +231,19 @@ mod tests {
             }
             proptest::prop_assert_eq!(words.as_deref(), Some("some words"));
             proptest::prop_assert_eq!(got, rest);
+        }
+    }
+
+    /// Whatever a machine says, and however much: it may know the marker.
+    #[test]
+    fn what_does_not_end_is_bounded() {
+        for text in [&b"noise "[..], b"~mark~ ", b"~mark~\n", b"~mark~ words without an end "] {
+            let mut preamble = Preamble::new("~mark~");
+            for _ in 0..10 {
+                assert!(preamble.feed(&text.repeat(1 + MOST_NOISE / text.len())).is_none());
+                assert!(preamble.noise.len() <= MOST_NOISE, "{}", preamble.noise.len());
+            }
+            assert!(preamble.noise().chars().count() <= 300);
         }
     }
 

@@ -19,13 +19,17 @@ use rustix::net::{
 use ssh2::{BlockDirections, ErrorCode};
 
 use super::command::Command;
-use super::wait::{Woken, ready, wait};
-use crate::threads::Latch;
+use super::wait::{Woken, ready, wait, wait_beside};
+use crate::threads::{Bell, Latch};
 
 /// How long sent bytes may stay without an answer from the other machine before the kernel calls
 /// the connection dead, in milliseconds. With the keepalive that bounds how long a cut link stays
 /// unnoticed under a silent command: `Settings::keepalive` + 20 s.
 const USER_TIMEOUT: u32 = 20_000;
+
+/// The least that libssh2 takes for the time between keepalives, in seconds. It is always told this;
+/// when one is due is ours to say.
+const LEAST_KEEPALIVE: u32 = 2;
 
 /// Bytes of the kernel's buffer for sending. Linux calls a socket writable when a third of it is
 /// free, so a packet (at most 33 KiB) always fits whole.
@@ -67,6 +71,8 @@ pub(super) enum Trouble {
     Stopped,
     /// The deadline passed.
     TimedOut,
+    /// The server gives no PTY.
+    NoTerminal,
     /// libssh2 says so.
     Ssh(ssh2::Error),
 }
@@ -133,11 +139,12 @@ impl Session {
         keepalive: Duration,
     ) -> Result<Session, ssh2::Error> {
         let socket = Arc::new(socket);
+        let keepalive = keepalive.max(Duration::from_secs(LEAST_KEEPALIVE.into()));
         let mut ssh = ssh2::Session::new()?;
         ssh.set_tcp_stream(Arc::clone(&socket));
         ssh.set_blocking(false);
-        // No answer is wanted, as nobody reads it while the session is idle. Whole seconds.
-        ssh.set_keepalive(false, u32::try_from(keepalive.as_secs().max(1)).unwrap_or(u32::MAX));
+        // No answer is wanted, as nobody reads it while the session is idle.
+        ssh.set_keepalive(false, LEAST_KEEPALIVE);
         let next_keepalive = Instant::now() + keepalive;
         Ok(Session { ready: None, ssh, socket, tcp, keepalive, next_keepalive })
     }
@@ -150,6 +157,11 @@ impl Session {
     /// Whether something can be sent now, whole.
     pub(super) fn writable(&self) -> bool {
         ready(self.socket.as_fd(), PollFlags::OUT)
+    }
+
+    /// Whether something has come in that was not taken in yet, or the connection has ended.
+    pub(super) fn readable(&self) -> bool {
+        ready(self.socket.as_fd(), PollFlags::IN)
     }
 
     /// Whether libssh2 waits for the socket to take more.
@@ -185,20 +197,50 @@ impl Session {
     }
 
     /// Waits for something to read, or for room to send when `out` or libssh2 wants that. Keeps
-    /// the connection alive meanwhile.
+    /// the connection alive meanwhile, and ends it when the other side does not answer any more:
+    /// the next operation fails then. Neither a hanging server nor one that is lost behind a jump
+    /// host is noticed by the kernel.
     pub(super) fn wait(&mut self, out: bool, stop: Option<&Latch>, deadline: Instant) -> Woken {
         let mut events = PollFlags::IN;
         if out || self.is_sending() {
             events |= PollFlags::OUT;
         }
+        let mut silent = 0; // rounds
         loop {
             self.acknowledge();
             let woken = wait(&*self.socket, events, stop, deadline.min(self.next_keepalive));
             if woken != Woken::TimedOut || Instant::now() >= deadline {
                 return woken;
             }
-            self.keep_alive();
+            match silent {
+                0 => {
+                    self.keep_alive();
+                    silent = 1;
+                }
+                1 => silent += u32::from(self.ask()),
+                _ => {
+                    self.shut();
+                    return Woken::Ready;
+                }
+            }
         }
+    }
+
+    /// Waits for something to read, for room to send when `out` or libssh2 wants that, or for the
+    /// bell. The caller looks at all of them afterwards, and keeps the connection alive.
+    pub(super) fn listen(&self, out: bool, wake: &Bell, deadline: Instant) {
+        let sending = self.is_sending();
+        let mut events = PollFlags::empty();
+        events.set(PollFlags::OUT, out || sending);
+        // What was left unread now is read when a packet that is half sent has gone.
+        events.set(PollFlags::IN, !sending || !self.readable());
+        self.acknowledge();
+        wait_beside(&*self.socket, events, wake, deadline);
+    }
+
+    /// How often an idle connection is to be kept alive.
+    pub(super) fn keepalive(&self) -> Duration {
+        self.keepalive
     }
 
     /// Has what comes next acknowledged at once. sshd sends without a terminal under Nagle's
@@ -209,15 +251,30 @@ impl Session {
         }
     }
 
+    /// A keepalive that must be answered. libssh2 keeps the answer for ever, so this is only for
+    /// who has been silent. Whether it is on its way.
+    fn ask(&mut self) -> bool {
+        self.ssh.set_keepalive(true, LEAST_KEEPALIVE);
+        let asked = self.send_keepalive();
+        self.ssh.set_keepalive(false, LEAST_KEEPALIVE);
+        asked
+    }
+
     /// Sends a keepalive if one is due. A failure shows at the next operation.
     pub(super) fn keep_alive(&mut self) {
-        let now = Instant::now();
-        if now >= self.next_keepalive {
-            self.next_keepalive = now + self.keepalive;
-            if self.writable() && !self.is_sending() {
-                let _ = self.ssh.keepalive_send();
-            }
+        if Instant::now() >= self.next_keepalive {
+            self.send_keepalive();
         }
+    }
+
+    /// False when libssh2 has another idea of when one is due. What cannot be sent now, since the
+    /// other side takes nothing, is on its way.
+    fn send_keepalive(&mut self) -> bool {
+        self.next_keepalive = Instant::now() + self.keepalive;
+        if !self.writable() || self.is_sending() {
+            return true;
+        }
+        !matches!(self.ssh.keepalive_send(), Ok(next) if next != LEAST_KEEPALIVE)
     }
 
     /// When the next keepalive is due.

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::threads::Latch;
+use crate::threads::{Bell, Latch};
 
 /// Why a wait ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +45,16 @@ pub(super) fn wait(
         // A signal, or a clock that is a little early, costs one look more.
         _ => Woken::Ready,
     }
+}
+
+/// Waits until `fd` may have one of `events`, the bell rings, or the deadline has passed.
+pub(super) fn wait_beside(fd: impl AsFd, events: PollFlags, wake: &Bell, deadline: Instant) {
+    let time = timespec(deadline.saturating_duration_since(Instant::now()));
+    let mut fds = [
+        PollFd::from_borrowed_fd(fd.as_fd(), events),
+        PollFd::from_borrowed_fd(wake.as_fd(), PollFlags::IN),
+    ];
+    let _ = poll(&mut fds, Some(&time)); // the caller looks at everything anyway
 }
 
 /// Whether `fd` has one of `events` now.

@@ -11,9 +11,11 @@ use crate::error::{Error, Result};
 const STEPS: &[&str] = &[
     include_str!("../../sql/0001_core.sql"),
     include_str!("../../sql/0002_audit.sql"),
+    include_str!("../../sql/0003_terminal.sql"),
     include_str!("../../sql/0004_health.sql"),
     include_str!("../../sql/0005_tokens.sql"),
     include_str!("../../sql/0006_waves.sql"),
+    include_str!("../../sql/0007_tables.sql"),
 ];
 
 const LATEST: u32 = STEPS.len() as u32;

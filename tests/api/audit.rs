@@ -151,6 +151,7 @@ fn acts_on_machines_and_the_repository() {
     let reply = linkops.post("/api/links/vps-01/verify", &json!({}));
     failure(&reply, 503, "SSH_CONNECTION_FAILED");
     logged(&linkops, &reply, "admin", ["link.verify", "vps-01", "SSH_CONNECTION_FAILED"]);
+    assert_eq!(count(&linkops, "actor = 'linkops' AND action <> 'user.add'"), 0, "no own checks");
 }
 
 /// Failed logins are told, also those that a lock stops, and the lock itself.

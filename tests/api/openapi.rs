@@ -8,7 +8,7 @@ mod walk;
 use std::collections::BTreeSet;
 
 use linkops::auth::Role;
-use linkops::{inventory, operations};
+use linkops::{inventory, operations, tables};
 use serde_json::{Value, json};
 
 use crate::support::document::{DOCUMENT, meant};
@@ -189,6 +189,8 @@ fn closed_sets_of_words_are_those_of_the_code() {
     assert_eq!(*schema("ExecutionStatus"), json!(operations::ExecutionStatus::WORDS));
     assert_eq!(*schema("Unfinished"), json!(operations::Unfinished::WORDS));
     assert_eq!(*schema("Role"), json!([Role::Viewer, Role::Operator, Role::Admin]));
+    let tables: Vec<&str> = tables::TABLES.iter().map(|table| table.name).collect();
+    assert_eq!(*schema("TableName"), json!(tables));
     let parameters = DOCUMENT["paths"]["/api/links"]["get"]["parameters"].as_array().unwrap();
     let sort = parameters.iter().find(|one| one["name"] == "sort").unwrap();
     let columns: BTreeSet<_> = inventory::Sort::columns().collect();

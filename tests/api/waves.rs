@@ -118,6 +118,9 @@ fn the_edge_of_the_stop_rule(stage: &Stage) {
         "failed",
         "0 is the default"
     );
+    // More than there are is no mistake.
+    let one = stage.run("1 2", more(json!(u64::MAX)));
+    assert_eq!((&one["max_failures"], statuses(&one)[4]), (&json!(5), "success"));
     // The last wave has nothing to stop.
     let one = stage.run("5", json!({ "waves": [4, "rest"] }));
     assert_eq!(statuses(&one)[3..], ["success", "failed"]);
@@ -144,32 +147,35 @@ fn failures_add_up_over_waves(stage: &Stage) {
 }
 
 fn refusals(linkops: &LinkOps) {
-    for (more, field) in [
-        (json!({ "waves": [] }), "waves"),
-        (json!({ "waves": [1] }), "waves"),
-        (json!({ "waves": ["50%"] }), "waves"),
-        (json!({ "waves": [0, "rest"] }), "waves"),
-        (json!({ "waves": ["0%", "rest"] }), "waves"),
-        (json!({ "waves": ["101%"] }), "waves"),
-        (json!({ "waves": ["ten", "rest"] }), "waves"),
-        (json!({ "waves": ["10 %", "rest"] }), "waves"),
-        (json!({ "waves": ["rest", "rest"] }), "waves"),
-        (json!({ "waves": ["rest", 1] }), "waves"),
-        (json!({ "waves": [-1, "rest"] }), "waves[0]"),
-        (json!({ "waves": [1, 1.5, "rest"] }), "waves[1]"),
-        (json!({ "waves": [["vps-01"], "rest"] }), "waves[0]"),
-        (json!({ "waves": "rest" }), "waves"),
-        (json!({ "waves": [1, "rest"], "max_failures": "rest" }), "max_failures"),
-        (json!({ "waves": [1, "rest"], "max_failures": "101%" }), "max_failures"),
-        (json!({ "waves": [1, "rest"], "max_failures": -1 }), "max_failures"),
-        (json!({ "max_failures": 1 }), "max_failures"),
-        (json!({ "max_failures": "1%" }), "max_failures"),
-        (json!({ "wave": [1, "rest"] }), "wave"),
+    let (wave, number) =
+        ("write a whole number, \"N%\" up to \"100%\", or \"rest\"", "a whole number");
+    for (more, field, words) in [
+        (json!({ "waves": [] }), "waves", "name at least one wave"),
+        (json!({ "waves": [1] }), "waves", "2 of 3 targets are in no wave\nend with \"rest\""),
+        (json!({ "waves": ["50%"] }), "waves", "end with \"rest\""),
+        (json!({ "waves": [0, "rest"] }), "waves", "write 1 or more"),
+        (json!({ "waves": ["0%", "rest"] }), "waves", "1% to 100%"),
+        (json!({ "waves": ["101%"] }), "waves", wave),
+        (json!({ "waves": ["ten", "rest"] }), "waves", "\"ten\" is not a wave"),
+        (json!({ "waves": ["10 %", "rest"] }), "waves", wave),
+        (json!({ "waves": ["rest", "rest"] }), "waves", "only be the last"),
+        (json!({ "waves": ["rest", 1] }), "waves", "only be the last"),
+        (json!({ "waves": [-1, "rest"] }), "waves[0]", number),
+        (json!({ "waves": [1, 1.5, "rest"] }), "waves[1]", number),
+        (json!({ "waves": [["vps-01"], "rest"] }), "waves[0]", number),
+        (json!({ "waves": "rest" }), "waves", "expected a sequence"),
+        (json!({ "waves": [1, "rest"], "max_failures": "rest" }), "max_failures", number),
+        (json!({ "waves": [1, "rest"], "max_failures": "101%" }), "max_failures", "up to \"100%\""),
+        (json!({ "waves": [1, "rest"], "max_failures": -1 }), "max_failures", number),
+        (json!({ "max_failures": 1 }), "max_failures", "together with \"waves\""),
+        (json!({ "max_failures": "1%" }), "max_failures", "together with \"waves\""),
+        (json!({ "wave": [1, "rest"] }), "wave", "\"waves\""),
     ] {
         let mut body = json!({ "scripts": ["after"], "targets": ["vps-01", "vps-02", "vps-03"] });
         more.as_object().unwrap().iter().for_each(|(key, value)| body[key] = value.clone());
         let error = failure(&linkops.post(RUN, &body), 400, "VALIDATION_FAILED");
-        assert!(error["details"]["fields"][field].is_string(), "{body}: {error}");
+        let text = error["details"]["fields"][field].as_str().unwrap_or_default();
+        assert!(text.contains(words), "{body}: {error}");
     }
 }
 

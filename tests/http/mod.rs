@@ -8,6 +8,7 @@ mod framing;
 mod limits;
 mod stop;
 mod streams;
+mod websocket;
 
 use crate::support::{PATIENCE, deadline};
 use linkops::http::{Handler, Listener, Request, Response, Server, Settings};

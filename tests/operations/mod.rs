@@ -1,5 +1,6 @@
 //! Operations on real machines: what users are promised.
 
+mod ends;
 mod live;
 mod mixed;
 mod moved;

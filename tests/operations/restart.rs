@@ -303,3 +303,51 @@ fn a_run_that_was_given_up_is_stopped_when_the_machine_comes_back() {
     });
     wait_until(deadline(), "its traces are removed", || fleet.sshd.runs().is_empty());
 }
+
+/// Nothing comes over the connection any more, and nobody says so. Its server still stands between
+/// the script and those who keep its output: they are freed from it, so that the script, which has
+/// much to say, comes to its end.
+#[test]
+fn a_connection_that_falls_silent_holds_no_script() {
+    const MUCH: usize = 8_000_000;
+    let (fleet, proxy, linkops) = silent_stage(MUCH);
+    let id = linkops.run(&["much"], &fleet.ids(), json!({}));
+    assert!(linkops.events(&id, 0).any(|one| one.name == "output"));
+    proxy.freeze();
+    fs::write(fleet.directory().join("gate"), "").unwrap();
+    linkops.wait(&id);
+    let log = linkops.operation(&id)["logs"][0].clone();
+    assert_eq!((&log["exit_code"], &log["error"]), (&json!(7), &json!(null)));
+    let text = log["stdout"].as_str().unwrap();
+    assert!(text.strip_prefix("begun\n") == Some(&"a line\n".repeat(MUCH / 7 + 1)[..MUCH]));
+    wait_until(deadline(), "nothing is left", || fleet.sshd.runs().is_empty());
+}
+
+/// A stop finds another way, and knows the end although the script stands before a full pipe.
+#[test]
+fn a_stop_does_not_need_the_connection_that_fell_silent() {
+    let (fleet, proxy, linkops) = silent_stage(1 << 40);
+    let id = linkops.run(&["much"], &fleet.ids(), json!({}));
+    assert!(linkops.events(&id, 0).any(|one| one.name == "output"));
+    fs::write(fleet.directory().join("gate"), "").unwrap();
+    proxy.freeze();
+    linkops.post(&format!("/api/operations/{id}/stop"), &json!({})).expect(200);
+    linkops.wait(&id);
+    let log = linkops.operation(&id)["logs"][0].clone();
+    assert_eq!((&log["status"], &log["exit_code"]), (&json!("stopped"), &json!(143)));
+    assert_eq!(log["error"], json!(null));
+}
+
+/// A machine behind a link that can be frozen, with a script that waits and then prints much.
+fn silent_stage(much: usize) -> (Fleet, Cuttable, LinkOps) {
+    let mut fleet = Fleet::new(1);
+    let proxy = Cuttable::start(fleet.sshd.port());
+    fleet.machines[0].port = proxy.port();
+    let wait = format!("while {}; do sleep 0.01; done", closed(&fleet.directory().join("gate")));
+    fleet.script("much", &format!("echo begun; {wait}; yes 'a line' | head -c {much}; exit 7"));
+    fleet.commit();
+    let settings = "operations.output_buffer_size = 10000000\noperations.script_timeout = 100\n\
+                    ssh.keepalive_interval = 2\nssh.command_timeout = 5";
+    let linkops = LinkOps::start_with(&fleet, settings);
+    (fleet, proxy, linkops)
+}

@@ -1,13 +1,13 @@
 //! Connections that die: never success, and it is known whether something may have started.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use linkops::ssh::{Dial, Target};
-use linkops::ssh::{Event, Kind};
+use linkops::ssh::{Event, Failure, Kind, Line};
 
 use super::{Lab, read_until, run_on};
 use crate::support::network::Cuttable;
-use crate::support::sshd::patience;
+use crate::support::sshd::{Options, patience};
 use crate::support::wait_until;
 
 fn over(link: &Cuttable, lab: &Lab) -> Target {
@@ -30,6 +30,45 @@ fn a_cut_in_the_middle_of_output_is_a_loss() {
     assert_eq!(lab.pool.figures(), Default::default());
 }
 
+/// Not even a reset comes, and the kernel of the other side still takes what is sent: neither a
+/// command that was silent before nor one that was not is waited for.
+#[test]
+fn a_connection_that_falls_silent_is_a_loss() {
+    let lab = Lab::with(Options::default(), |settings| settings.keepalive = Duration::ZERO);
+    let link = Cuttable::start(lab.sshd.port());
+    let lines =
+        ["echo one; exec sleep 1000", "while echo one; do sleep 0.01; done"].map(|command| {
+            let mut line = lab.pool.dial(&over(&link, &lab), &lab.stop).unwrap();
+            line.exec(command, b"", patience()).unwrap();
+            read_until(line.as_mut(), "one\n");
+            line
+        });
+    link.freeze();
+    let waits = lines.map(|mut line| std::thread::spawn(move || loss(line.as_mut())));
+    for failure in waits.map(|wait| wait.join().unwrap()) {
+        assert_eq!(failure.kind, Kind::Lost, "{failure}");
+        assert!(failure.may_have_started());
+    }
+}
+
+/// What ends a line on which only output comes.
+fn loss(line: &mut dyn Line) -> Failure {
+    loop {
+        match line.next(None, patience()) {
+            Ok(Event::Output { .. }) => {}
+            Ok(other) => panic!("{other:?}"),
+            Err(failure) => return failure,
+        }
+    }
+}
+
+/// Who answers may be silent for as long as he likes.
+#[test]
+fn a_silent_command_on_a_live_connection_is_no_loss() {
+    let lab = Lab::with(Options::default(), |settings| settings.keepalive = Duration::ZERO);
+    assert_eq!(lab.run("sleep 13; echo one").unwrap().stdout, b"one\n");
+}
+
 #[test]
 fn a_killed_server_process_is_a_loss() {
     let lab = Lab::new();
@@ -49,13 +88,7 @@ fn a_cut_before_the_input_is_through_has_started_nothing() {
     line.exec("echo up; exec sleep 1000", &input, patience()).unwrap();
     read_until(line.as_mut(), "up\n");
     link.cut();
-    let failure = loop {
-        match line.next(None, patience()) {
-            Ok(Event::Output { .. }) => {}
-            Ok(other) => panic!("{other:?}"),
-            Err(failure) => break failure,
-        }
-    };
+    let failure = loss(line.as_mut());
     assert_eq!(failure.kind, Kind::Lost, "{failure}");
     assert!(!failure.may_have_started());
 }

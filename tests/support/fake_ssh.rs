@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use linkops::ssh::{Dial, Event, Failure, Kind, Line, Target};
+use linkops::ssh::{Dial, Event, Failure, Kind, Line, Shell, Size, Target};
 use linkops::threads::Latch;
 
 /// What one dial meets.
@@ -254,6 +254,11 @@ impl Line for FakeLine {
     fn end_input(&mut self) -> Result<(), Failure> {
         self.note(Call::EndInput);
         Ok(())
+    }
+
+    fn shell(self: Box<Self>, _: Size, _: Instant) -> Result<Box<dyn Shell>, Failure> {
+        let text = "the stand-in has no terminals: real servers have";
+        Err(Failure::new(&self.target, Kind::Channel, text))
     }
 }
 

@@ -20,6 +20,8 @@ pub mod repository;
 #[cfg(test)]
 pub mod schema;
 pub mod sshd;
+pub mod terminal;
+pub mod websocket;
 
 /// How long a test waits for what must come; never what it measures.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);

@@ -38,6 +38,8 @@ struct Link {
 #[derive(Default)]
 struct State {
     stalled: bool,
+    /// Connections up to this number carry nothing any more.
+    frozen: usize,
     ended: bool,
     streams: Vec<TcpStream>,
     pumps: Vec<JoinHandle<()>>,
@@ -77,9 +79,17 @@ impl Cuttable {
         self.link.state.lock().unwrap().stalled = true;
     }
 
+    /// Connections of now carry nothing any more, without a word to either side; new ones work.
+    pub fn freeze(&self) {
+        let mut state = self.link.state.lock().unwrap();
+        state.frozen = state.accepted;
+    }
+
     /// Carries what waits, and everything from now on.
     pub fn flow(&self) {
-        self.link.state.lock().unwrap().stalled = false;
+        let mut state = self.link.state.lock().unwrap();
+        (state.stalled, state.frozen) = (false, 0);
+        drop(state);
         self.link.changed.notify_all();
     }
 }
@@ -93,21 +103,23 @@ impl Link {
             let Ok(far) = TcpStream::connect(("127.0.0.1", to)) else { continue };
             let mut state = self.state.lock().unwrap();
             state.accepted += 1;
+            let number = state.accepted;
             for (from, to) in [(&near, &far), (&far, &near)] {
                 from.set_nodelay(true).unwrap();
                 let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
                 let link = Arc::clone(&self);
-                state.pumps.push(std::thread::spawn(move || link.pump(from, to)));
+                state.pumps.push(std::thread::spawn(move || link.pump(number, from, to)));
             }
             state.streams.extend([near, far]);
         }
     }
 
-    fn pump(&self, mut from: TcpStream, mut to: TcpStream) {
+    fn pump(&self, number: usize, mut from: TcpStream, mut to: TcpStream) {
         let mut buffer = [0; 16 * 1024];
         while let Ok(read @ 1..) = from.read(&mut buffer) {
             let state = self.state.lock().unwrap();
-            let waits = |state: &mut State| state.stalled && !state.ended;
+            let holds = |state: &State| state.stalled || number <= state.frozen;
+            let waits = |state: &mut State| holds(state) && !state.ended;
             drop(self.changed.wait_while(state, waits).unwrap());
             if to.write_all(&buffer[..read]).is_err() {
                 break;

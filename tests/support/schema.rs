@@ -57,7 +57,7 @@ impl Checker<'_> {
                 self.check(schema, value, at);
                 true
             }
-            "properties" | "required" | "additionalProperties" | "items" => {
+            "properties" | "propertyNames" | "required" | "additionalProperties" | "items" => {
                 self.parts(schema, keyword, argument, value, at);
                 true
             }
@@ -91,6 +91,11 @@ impl Checker<'_> {
                     if let Some(value) = fields.get(name) {
                         self.check(schema, value, &format!("{at}/{name}"));
                     }
+                }
+            }
+            ("propertyNames", Value::Object(fields)) => {
+                for name in fields.keys() {
+                    self.check(argument, &Value::String(name.clone()), &format!("{at}/{name}"));
                 }
             }
             ("required", Value::Object(fields)) => {

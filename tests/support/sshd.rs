@@ -1,7 +1,7 @@
 //! A real OpenSSH server for one test: own directory, own keys, a free port on loopback, and
 //! nothing left when it is dropped.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, OpenOptions, Permissions};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
@@ -247,10 +247,17 @@ impl Sshd {
 
     /// Ends the shells that run on it, not their connections.
     pub fn end_commands(&self) {
-        let shell = |pid: &u32| {
-            fs::read_to_string(format!("/proc/{pid}/comm")).ok().as_deref() == Some("bash\n")
+        signal(&self.running("bash"), Signal::KILL);
+    }
+
+    /// The processes of a program that run on it, by the program's short name.
+    pub fn running(&self, program: &str) -> Vec<u32> {
+        let runs = |pid: &u32| {
+            let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            name.trim_end() == program
         };
-        signal(&self.tree().into_iter().filter(shell).collect::<Vec<_>>(), Signal::KILL);
+        let found: BTreeSet<u32> = self.tree().into_iter().filter(runs).collect();
+        found.into_iter().collect() // each once, though it was found in two ways
     }
 
     /// Stops all of its processes from running, until [`Sshd::resume`].

@@ -36,7 +36,8 @@ enum When {
     Always,
     /// Those that are not open.
     Token,
-    /// Those that need more than the least role, or more than an API token.
+    /// Those that need more than the least role, or more than an API token; one that may need it
+    /// lists the code.
     Role,
     /// Those that read a body of JSON.
     Body,
@@ -70,9 +71,12 @@ impl Codes {
     ) -> Result<Vec<(String, Value)>> {
         // An open call may ask for a token all the same, when it is configured so.
         let open = route.access == Access::Open;
+        let more =
+            route.access.act().is_some_and(|act| act.needs() > Role::Viewer || act.needs_login());
         let may_list = |name: &&String| match self.known.get(*name).map(|code| code.when) {
             Some(When::Listed) => true,
             Some(When::Token) => open,
+            Some(When::Role) => !more,
             _ => false,
         };
         if let Some(name) = listed.iter().find(|name| !may_list(name)) {
@@ -80,13 +84,11 @@ impl Codes {
             return Err(fault(&text));
         }
         let lists = |name: &str| listed.iter().any(|one| one == name);
-        let more =
-            route.access.act().is_some_and(|act| act.needs() > Role::Viewer || act.needs_login());
         let applies = |name: &str, when: When| match when {
             When::Listed => lists(name),
             When::Always => true,
             When::Token => !open || lists(name),
-            When::Role => more,
+            When::Role => more || lists(name),
             When::Body => takes_json,
             When::Default => false,
         };
@@ -219,6 +221,14 @@ pub(super) fn headers() -> Value {
         "Allow": {
             "description": "The methods that there are.",
             "schema": { "type": "string", "minLength": 3 },
+        },
+        "Upgrade": {
+            "description": "What the connection has to become.",
+            "schema": { "type": "string", "const": "websocket" },
+        },
+        "Sec-WebSocket-Version": {
+            "description": "The version of WebSocket that there is.",
+            "schema": { "type": "integer", "const": 13 },
         },
         "Location": {
             "description": "The path of what was made.",

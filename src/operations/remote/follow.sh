@@ -29,7 +29,25 @@ alive() {
     [[ ! -r /proc/$pid/cmdline ]] || grep -qa linkops "/proc/$pid/cmdline"
 }
 
-if alive; then state=running; else state=over; fi
+# The connection on which it was started may be dead without knowing: then nobody reads what the
+# tees pass on there, and they, and the script before them, wait for that. Its server goes, and they
+# are free.
+release() {
+    local key value parent=1 title=
+    while read -r key value; do
+        [[ $key == PPid: ]] && parent=$value
+    done <"/proc/$pid/status"
+    IFS= read -r -d '' title <"/proc/$parent/cmdline"
+    # Not the server that listens, which the first process may be.
+    ((parent > 1)) && [[ $title == sshd*:*@* ]] && kill "$parent"
+}
+
+if alive; then
+    state=running
+    release 2>/dev/null
+else
+    state=over
+fi
 code=
 { IFS= read -r code <"$dir/exit"; } 2>/dev/null && [[ $code ]] && state="ended $code"
 if [[ $state == over ]]; then

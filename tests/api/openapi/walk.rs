@@ -18,8 +18,10 @@ use crate::support::schema::problems;
 const LIMIT: usize = 2_048;
 
 /// Operations whose success takes more than one request, each with the test that shows it.
-const ELSEWHERE: &[(&str, &str)] =
-    &[("receivePush", "a signature is made from the body: tests/api/webhook.rs")];
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("receivePush", "a signature is made from the body: tests/api/webhook.rs"),
+    ("openTerminal", "tests/terminal/typing.rs"),
+];
 
 /// A request, to be changed before it is sent.
 #[derive(Clone)]
@@ -147,7 +149,9 @@ impl World {
         fleet.machines[0].tags = vec!["web".to_owned()];
         fleet.script("wait", &format!("while {}; do sleep 0.05; done", closed(&gate)));
         fleet.commit();
-        let linkops = LinkOps::start_with(&fleet, &format!("api.max_request_size = {LIMIT}"));
+        let settings =
+            format!("api.max_request_size = {LIMIT}\nterminal.recordings_directory = recordings");
+        let linkops = LinkOps::start_with(&fleet, &settings);
         let viewer = person(&linkops, "vera", "viewer");
         let operator = person(&linkops, "ann", "operator");
         World { fleet, linkops, viewer, operator, people: Cell::new(0) }
@@ -182,6 +186,12 @@ impl World {
                     super::super::call(&self.linkops, token, "POST", "/api/tokens", Some(&new));
                 ask = ask.with("path", "id", made.expect(201)["id"].as_str().unwrap());
             }
+            "getWorkspace" | "deleteWorkspace" | "assignPanes" | "connectWorkspace" => {
+                ask = ask.with("path", "id", &self.workspace());
+            }
+            "getRecording" | "deleteRecording" => {
+                ask = ask.with("path", "id", &self.recording());
+            }
             _ => {}
         }
         ask
@@ -197,6 +207,34 @@ impl World {
             };
             super::super::call(&self.linkops, self.linkops.token(), method, path, body);
         }
+    }
+
+    /// A workspace of the operator, with a pane that can be connected.
+    fn workspace(&self) -> String {
+        let ask = |method: &str, path: &str, body: Value| {
+            let bearer = format!("Bearer {}", self.operator);
+            self.linkops.call(method, path, &[("Authorization", &bearer)], Some(&body))
+        };
+        let path = "/api/terminal/workspaces";
+        let made = ask("POST", path, json!({ "layout": "grid2x1" })).expect(201);
+        let id = made["workspace_id"].as_str().unwrap().to_owned();
+        let panes = json!({ "panes": [{ "pane": "A", "target": "vps-01" }] });
+        ask("PUT", &format!("{path}/{id}/panes"), panes).expect(200);
+        id
+    }
+
+    /// A recording that has ended.
+    fn recording(&self) -> String {
+        self.people.set(self.people.get() + 1);
+        let id = format!("REC-{}", self.people.get());
+        let directory = self.linkops.path("recordings");
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join(format!("{id}.cast")), "{\"version\":2}\n").unwrap();
+        let db = rusqlite::Connection::open(self.linkops.path("linkops.db")).unwrap();
+        let sql =
+            "INSERT INTO recordings VALUES (?1, 'WS-1', 'A', 'vps-01', 'ann', 1, 2, 14, NULL)";
+        db.execute(sql, [&id]).unwrap();
+        id
     }
 
     /// Somebody who may do it, and nothing more.

@@ -89,6 +89,25 @@ fn a_stop_that_was_cut_off_is_repeated() {
     assert_eq!(world.programs("a"), [Start, Stop, Stop, Follow]);
 }
 
+/// The second try finds that it is over. That was our own doing, unless nothing was sent before: then
+/// the script has ended by itself.
+#[test]
+fn what_an_earlier_stop_has_ended_is_stopped() {
+    for (first, code, status) in [
+        (Step::Tells(Err(lost(true))), 143, ExecutionStatus::Stopped),
+        (Step::Tells(Err(lost(true))), 0, ExecutionStatus::Stopped),
+        (Step::RefusesBeside(lost(true)), 143, ExecutionStatus::Stopped),
+        (Step::RefusesBeside(lost(false)), 0, ExecutionStatus::Success),
+        (Step::RefusesBeside(lost(false)), 3, ExecutionStatus::Failed),
+    ] {
+        let world = World::new();
+        stoppable(&world, vec![first]);
+        world.scene("a", |asked| Ok(asked.answer("over")));
+        world.scene("a", move |asked| Ok(asked.answer(&format!("ended {code}"))));
+        assert_eq!(ending(&stopped(&world)), (status, Some(code), ""));
+    }
+}
+
 /// The same on the new connection, and the one after it.
 #[test]
 fn a_stop_is_repeated_until_it_has_run() {

@@ -1,0 +1,302 @@
+//! Terminals on a WebSocket: section 7 of the contract. One thread per socket carries messages
+//! between the browser and the panes of its workspace; docs/WEBSOCKET.md has the messages.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::error;
+use crate::audit::Actor;
+use crate::auth::{Act, Auth, Caller};
+use crate::error::{Error, Result};
+use crate::http::websocket::{self, End, Socket};
+use crate::http::{Request, Response};
+use crate::ssh::Size;
+use crate::terminal::{Attachment, PaneName, Terminals, Told};
+
+/// Messages that are taken from a browser before output has its turn.
+const TURN: usize = 32;
+
+/// Answers to wrong messages that wait for the browser; with more, nothing is read from it.
+const MOST_ANSWERS: usize = 16;
+
+/// How long a browser gets to take what is left when its workspace ends.
+const LEAVING: Duration = Duration::from_secs(2);
+
+/// What a browser says.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
+enum Order {
+    Stdin { pane: String, data: String },
+    Resize { pane: String, cols: u16, rows: u16 },
+    Connect { pane: String },
+    Disconnect { pane: String },
+}
+
+/// What a browser is told.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum Message<'a> {
+    Snapshot { pane: &'a str, data: &'a str, cols: u16, rows: u16 },
+    Stdout { pane: &'a str, data: &'a str },
+    Status { pane: &'a str, data: &'a str },
+    Resize { pane: &'a str, cols: u16, rows: u16 },
+    Error { code: &'a str, message: &'a str },
+}
+
+/// `GET /api/terminal/workspaces/{id}/ws`
+pub(super) fn open(
+    terminals: &Arc<Terminals>,
+    auth: &Arc<Auth>,
+    settings: &websocket::Settings,
+    request: &Request,
+    caller: &Caller,
+    id: &str,
+) -> Result<Response> {
+    terminals.usable(id, caller)?;
+    let accepted = websocket::accept(request, settings)?;
+    let actor = Actor::user(&caller.username, request.client, &request.id);
+    let attachment = terminals.attach(id, &actor)?;
+    let visit = Visit {
+        attachment,
+        answers: VecDeque::new(),
+        auth: Arc::clone(auth),
+        caller: caller.clone(),
+        interval: settings.ping_interval,
+        checked: Instant::now(),
+        leaving: None,
+    };
+    Ok(accepted.run(|socket| visit.run(socket)))
+}
+
+/// A browser's time on a workspace.
+struct Visit {
+    attachment: Attachment,
+    answers: VecDeque<String>,
+    auth: Arc<Auth>,
+    caller: Caller,
+    /// How often it is asked whether the user may still be here, and when it was last.
+    interval: Duration,
+    checked: Instant,
+    /// Until when a browser that is sent away may take what is left.
+    leaving: Option<Instant>,
+}
+
+impl Visit {
+    fn run(mut self, mut socket: Socket) {
+        let end = loop {
+            if let Err(end) = self.turn(&mut socket) {
+                break end;
+            }
+        };
+        // The place is free before the goodbye, which can take a moment.
+        drop(self);
+        if let End::Close(code, reason) = end {
+            socket.close(code, reason);
+        }
+    }
+
+    fn turn(&mut self, socket: &mut Socket) -> Result<(), End> {
+        self.attachment.rung();
+        self.recheck()?;
+        // First, so that a browser knows how everything is before it is obeyed.
+        let told = self.send(socket)?;
+        self.farewell(socket, told)?;
+        let read = self.receive(socket)?;
+        socket.keep_alive()?;
+        let more = told == Sent::More || !self.answers.is_empty();
+        if read == Read::More || (more && !socket.is_sending()) {
+            return Ok(());
+        }
+        let recheck = self.checked + self.interval;
+        let until = self.leaving.unwrap_or(recheck).min(recheck);
+        socket.wait(read == Read::All, self.attachment.bell(), until)
+    }
+
+    /// A user who was removed, signed out or has another role is not served any longer.
+    fn recheck(&mut self) -> Result<(), End> {
+        if self.checked.elapsed() < self.interval {
+            return Ok(());
+        }
+        self.checked = Instant::now();
+        match self.allowed() {
+            Err(Error::TokenInvalid | Error::TokenExpired) => {
+                Err(End::Close(1008, "sign in again"))
+            }
+            Err(Error::Forbidden { .. } | Error::NotOwner { .. }) => {
+                Err(End::Close(1008, "you may not use this workspace any more"))
+            }
+            // A database that is busy says nothing about the user.
+            _ => Ok(()),
+        }
+    }
+
+    fn allowed(&self) -> Result<()> {
+        let caller = self.auth.still(&self.caller)?;
+        caller.require(Act::OpenTerminal)?;
+        self.attachment.check(&caller)
+    }
+
+    /// Takes what the browser says, as far as there is room for it.
+    fn receive(&mut self, socket: &mut Socket) -> Result<Read, End> {
+        for _ in 0..TURN {
+            if self.answers.len() >= MOST_ANSWERS || !self.attachment.has_room() {
+                return Ok(Read::NoRoom);
+            }
+            let Some(text) = socket.receive()? else { return Ok(Read::All) };
+            if let Err(error) = self.obey(&text) {
+                self.answers.push_back(answer(&error));
+            }
+        }
+        Ok(Read::More)
+    }
+
+    fn obey(&self, text: &str) -> Result<()> {
+        let order: Order = serde_json::from_str(text)
+            .map_err(|error| Error::Json { message: error.to_string() })?;
+        match order {
+            Order::Stdin { pane, data } => self.attachment.input(pane.parse()?, &data),
+            Order::Resize { pane, cols, rows } => {
+                let size = Size::new(cols, rows).ok_or_else(|| {
+                    let most = Size::MOST;
+                    Error::invalid("cols", format!("cols and rows must be from 1 to {most}"))
+                })?;
+                self.attachment.resize(pane.parse()?, size);
+                Ok(())
+            }
+            Order::Connect { pane } => self.attachment.connect(pane.parse()?),
+            Order::Disconnect { pane } => {
+                self.attachment.disconnect(pane.parse::<PaneName>()?);
+                Ok(())
+            }
+        }
+    }
+
+    /// Tells what there is to tell, as far as the browser takes it.
+    fn send(&mut self, socket: &mut Socket) -> Result<Sent, End> {
+        socket.flush()?;
+        for _ in 0..TURN {
+            if socket.is_sending() {
+                return Ok(Sent::More);
+            }
+            let next = self.answers.pop_front();
+            let Some(text) = next.or_else(|| self.attachment.take().map(|told| message(&told)))
+            else {
+                socket.flush()?;
+                return Ok(if socket.is_sending() { Sent::More } else { Sent::All });
+            };
+            socket.send(text)?;
+        }
+        socket.flush()?;
+        Ok(Sent::More)
+    }
+
+    /// Whether it is to go, and has been told all that it can be told.
+    fn farewell(&mut self, socket: &Socket, told: Sent) -> Result<(), End> {
+        let stopping = socket.stopping().then_some((1001, "LinkOps is stopping", true));
+        let sent_away = self.attachment.farewell().map(|end| (end.code, end.reason, end.after_all));
+        let Some((code, reason, after_all)) = sent_away.or(stopping) else { return Ok(()) };
+        let leaving = *self.leaving.get_or_insert_with(|| Instant::now() + LEAVING);
+        if told == Sent::All || !after_all || Instant::now() >= leaving {
+            return Err(End::Close(code, reason));
+        }
+        Ok(())
+    }
+}
+
+/// How far reading came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Read {
+    /// Nothing is there.
+    All,
+    /// Something may be there.
+    More,
+    /// There is no room for more.
+    NoRoom,
+}
+
+/// How far telling came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    /// Everything is on its way.
+    All,
+    /// Something is left.
+    More,
+}
+
+fn message(told: &Told) -> String {
+    text(&match told {
+        Told::Snapshot { pane, data, cols, rows } => {
+            Message::Snapshot { pane: pane.as_str(), data, cols: *cols, rows: *rows }
+        }
+        Told::Output { pane, data } => Message::Stdout { pane: pane.as_str(), data },
+        Told::Status { pane, data } => Message::Status { pane: pane.as_str(), data },
+        Told::Size { pane, cols, rows } => {
+            Message::Resize { pane: pane.as_str(), cols: *cols, rows: *rows }
+        }
+    })
+}
+
+fn answer(error: &Error) -> String {
+    let (code, message) = error::told(error);
+    text(&Message::Error { code, message: &message })
+}
+
+/// Text and numbers always have a JSON.
+fn text(message: &Message<'_>) -> String {
+    serde_json::to_string(message).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_written_as_the_contract_says() {
+        let pane = PaneName::B;
+        let data = || "x\u{1b}".to_owned();
+        for (told, json) in [
+            (
+                Told::Output { pane, data: data() },
+                r#"{"type":"stdout","pane":"B","data":"x\u001b"}"#,
+            ),
+            (
+                Told::Status { pane, data: data() },
+                r#"{"type":"status","pane":"B","data":"x\u001b"}"#,
+            ),
+            (
+                Told::Snapshot { pane, data: data(), cols: 80, rows: 24 },
+                r#"{"type":"snapshot","pane":"B","data":"x\u001b","cols":80,"rows":24}"#,
+            ),
+            (
+                Told::Size { pane, cols: 80, rows: 24 },
+                r#"{"type":"resize","pane":"B","cols":80,"rows":24}"#,
+            ),
+        ] {
+            assert_eq!(message(&told), json);
+        }
+    }
+
+    #[test]
+    fn messages_are_read_strictly() {
+        let read = |text: &str| serde_json::from_str::<Order>(text).is_ok();
+        for (text, good) in [
+            (r#"{"pane":"A","type":"stdin","data":"ls\r"}"#, true),
+            (r#"{"pane":"A","type":"resize","cols":80,"rows":24}"#, true),
+            (r#"{"type":"connect","pane":"A"}"#, true),
+            (r#"{"type":"disconnect","pane":"A"}"#, true),
+            (r#"{"type":"connect","pane":"A","target":"x"}"#, false),
+            (r#"{"type":"stdin","pane":"A"}"#, false),
+            (r#"{"type":"resize","pane":"A","cols":-1,"rows":24}"#, false),
+            (r#"{"type":"resize","pane":"A","cols":70000,"rows":24}"#, false),
+            (r#"{"type":"stop","pane":"A"}"#, false),
+            (r#"{"pane":"A"}"#, false),
+            ("[]", false),
+            ("", false),
+        ] {
+            assert_eq!(read(text), good, "{text}");
+        }
+    }
+}

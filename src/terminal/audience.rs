@@ -1,0 +1,100 @@
+//! The browsers that look at a workspace.
+
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use crate::threads::{Bell, lock};
+
+/// The open sockets of a workspace.
+#[derive(Default)]
+pub(super) struct Audience {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    seats: Vec<Seat>,
+    /// Since when nobody is there any more.
+    empty: Option<Instant>,
+    /// The workspace has ended.
+    over: Option<Farewell>,
+}
+
+struct Seat {
+    id: u64,
+    bell: Arc<Bell>,
+    end: Option<Farewell>,
+}
+
+/// How a socket is to be closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Farewell {
+    /// The code of RFC 6455 section 7.4.
+    pub code: u16,
+    /// The reason.
+    pub reason: &'static str,
+    /// Whether what is left is told first.
+    pub after_all: bool,
+}
+
+impl Audience {
+    /// Somebody comes.
+    pub(super) fn enter(&self, id: u64, bell: Arc<Bell>) {
+        let mut state = lock(&self.state);
+        let end = state.over;
+        state.seats.push(Seat { id, bell, end });
+        state.empty = None;
+    }
+
+    /// Somebody goes; true when nobody is left.
+    pub(super) fn leave(&self, id: u64) -> bool {
+        let mut state = lock(&self.state);
+        state.seats.retain(|seat| seat.id != id);
+        let empty = state.seats.is_empty();
+        if empty {
+            state.empty = Some(Instant::now());
+        }
+        empty
+    }
+
+    /// How many are there.
+    pub(super) fn count(&self) -> usize {
+        lock(&self.state).seats.len()
+    }
+
+    /// Since when nobody is there; none also when nobody has ever been.
+    pub(super) fn empty_since(&self) -> Option<Instant> {
+        lock(&self.state).empty
+    }
+
+    /// Wakes all of them.
+    pub(super) fn ring(&self) {
+        lock(&self.state).seats.iter().for_each(|seat| seat.bell.ring());
+    }
+
+    /// Sends one away.
+    pub(super) fn dismiss(&self, id: u64, farewell: Farewell) {
+        let mut state = lock(&self.state);
+        state.seats.iter_mut().filter(|seat| seat.id == id).for_each(|seat| seat.dismiss(farewell));
+    }
+
+    /// Sends away all that are there and all that come.
+    pub(super) fn dismiss_all(&self, farewell: Farewell) {
+        let mut state = lock(&self.state);
+        state.over = Some(farewell);
+        state.seats.iter_mut().for_each(|seat| seat.dismiss(farewell));
+    }
+
+    /// Whether this one is sent away.
+    pub(super) fn farewell(&self, id: u64) -> Option<Farewell> {
+        let state = lock(&self.state);
+        state.seats.iter().find(|seat| seat.id == id).and_then(|seat| seat.end)
+    }
+}
+
+impl Seat {
+    fn dismiss(&mut self, farewell: Farewell) {
+        self.end.get_or_insert(farewell);
+        self.bell.ring();
+    }
+}
