@@ -33,7 +33,9 @@ usage: linkopsd [serve] [--config FILE]   serve until SIGTERM
        linkopsd backup FILE               a consistent copy of the database, also while it is used
        linkopsd restore FILE --verify     whether a copy is good and what is in it
        linkopsd restore FILE              put a copy in the place of the database of a stopped server
-       linkopsd doctor [--url URL]        look at everything that an installation needs, say what to do
+       linkopsd doctor [--url URL [--token-stdin]]
+                                          look at everything that an installation needs, and at
+                                          the proxy, and say what to do
        linkopsd import ansible|ssh-config|csv FILE [--type TYPE] [--user USER]
                                           print a links.yaml; FILE may be -
        linkopsd export ansible|ssh-config|known-hosts
@@ -86,7 +88,7 @@ fn run(command: &Command, config: &Path) -> Result<()> {
         }
         Command::BackupVerify { file } => verify(file),
         Command::Restore { file } => restore(config, file),
-        Command::Doctor { url } => look(config, url.as_deref()),
+        Command::Doctor { url, token } => look(config, url.as_deref(), *token),
         Command::AuditVerify { head } => audit(config, head.as_ref()),
         Command::UserAdd { name, role } => {
             let password = password()?;
@@ -167,9 +169,10 @@ fn described(file: &Path, report: &Report) -> String {
 }
 
 /// Findings go to standard output; the exit code says whether something is wrong.
-fn look(config: &Path, url: Option<&str>) -> Result<()> {
+fn look(config: &Path, url: Option<&str>, token: bool) -> Result<()> {
+    let token = if token { Some(line("token")?) } else { None };
     let mut wrong = 0;
-    doctor::examine(config, url, &mut |finding| {
+    doctor::examine(config, url, token.as_deref(), &mut |finding| {
         wrong += u32::from(finding.is_wrong());
         say(&finding.to_string())
     })?;
@@ -218,11 +221,15 @@ fn sync(config: Config) -> Result<()> {
 
 /// The first line of standard input, without its end.
 fn password() -> Result<String> {
+    line("password")
+}
+
+fn line(what: &str) -> Result<String> {
     let mut line = String::new();
     std::io::stdin()
         .lock()
         .read_line(&mut line)
-        .map_err(|error| Error::io("read the password from standard input", error))?;
+        .map_err(|error| Error::io(format!("read the {what} from standard input"), error))?;
     Ok(line.trim_end_matches(['\n', '\r']).to_owned())
 }
 

@@ -256,3 +256,26 @@ fn a_backup_is_a_whole_database_and_overwrites_nothing() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("File exists"), "{output:?}");
 }
+
+/// The manual page and the completions know what `help` knows.
+#[test]
+fn manual_and_completions_know_every_command() {
+    let help = Place::new("").run(&["help"], "").out;
+    let commands =
+        help.lines().filter_map(|line| line.split_once("linkopsd ")?.1.split(' ').next());
+    let commands: std::collections::BTreeSet<_> =
+        commands.filter(|word| !word.starts_with('[')).collect();
+    assert!(commands.len() >= 12, "{commands:?}");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
+    let read = |name: &str| fs::read_to_string(root.join(name)).unwrap();
+    let manual = read("man/linkopsd.8");
+    let shells = ["bash", "zsh", "fish"].map(|name| read(&format!("completions/linkopsd.{name}")));
+    for command in commands {
+        assert!(manual.contains(&format!(".It Ic {command}")), "{command} is not in the manual");
+        for shell in &shells {
+            let known =
+                shell.split(|one: char| !one.is_ascii_alphanumeric()).any(|word| word == command);
+            assert!(known, "{command} is not in {}", shell.lines().next().unwrap());
+        }
+    }
+}

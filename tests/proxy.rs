@@ -2,6 +2,7 @@
 //! one by one, the client's address arrives, limits are ours.
 
 use std::fs;
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -163,13 +164,51 @@ fn check(start: fn(&LinkOps, &Path) -> Proxy) {
     let said: serde_json::Value = serde_json::from_slice(&said.stdout).unwrap();
     assert_eq!(said["error"]["code"], "BODY_TOO_LARGE");
 
-    // The doctor sees through it.
-    let url = format!("http://{}", proxy.address);
-    let mut command = linkops.command(&["doctor", "--url", &url]);
-    command.env("LINKOPS_API_PORT", linkops.address().port().to_string());
-    let said = String::from_utf8(command.output().unwrap().stdout).unwrap();
-    assert!(said.contains(&format!("answers at {url}")), "{said}");
+    // The doctor sees through it, also that WebSockets pass.
+    let said = looked(&linkops, &format!("http://{}", proxy.address));
+    assert!(said.contains(&format!("answers at http://{}", proxy.address)), "{said}");
+    assert!(said.contains("WebSockets pass"), "{said}");
     assert!(!said.lines().any(|line| line.starts_with("WRONG  proxy")), "{said}");
+}
+
+/// What the doctor says, with the admin's token.
+fn looked(linkops: &LinkOps, url: &str) -> String {
+    let mut command = linkops.command(&["doctor", "--url", url, "--token-stdin"]);
+    command.env("LINKOPS_API_PORT", linkops.address().port().to_string());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    writeln!(child.stdin.take().unwrap(), "{}", linkops.token()).unwrap();
+    String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
+}
+
+/// A proxy that was set up without thinking of WebSockets is found out, and one that says nothing
+/// of who asks is one for all.
+#[test]
+fn the_doctor_finds_a_proxy_that_lets_no_websocket_pass() {
+    let fleet = Fleet::new(1);
+    fleet.commit();
+    let linkops = LinkOps::start(&fleet);
+    let directory = tempfile::tempdir().unwrap();
+    let proxy = started(|port| {
+        let place = directory.path().display();
+        let text = format!(
+            "daemon off;\npid {place}/pid;\nerror_log {place}/error.log;\nevents {{}}\nhttp {{\n\
+             access_log off;\nclient_body_temp_path {place}/b;\nproxy_temp_path {place}/p;\n\
+             fastcgi_temp_path {place}/f;\nuwsgi_temp_path {place}/u;\nscgi_temp_path {place}/s;\n\
+             server {{\nlisten 127.0.0.1:{port};\nlocation / {{ proxy_pass http://{}; }}\n}}\n}}\n",
+            linkops.address()
+        );
+        let file = directory.path().join("nginx.conf");
+        fs::write(&file, text).unwrap();
+        let mut command = Command::new("nginx");
+        command.arg("-p").arg(directory.path()).arg("-e").arg(directory.path().join("early.log"));
+        quiet(command.arg("-c").arg(&file), directory.path())
+    });
+    let said = looked(&linkops, &format!("http://{}", proxy.address));
+    assert!(said.contains("WRONG  proxy          a WebSocket was answered with 426"), "{said}");
+    assert!(said.contains("no proxy is trusted"), "{said}");
+    let left = linkops.get("/api/terminal/workspaces").expect(200);
+    assert_eq!(left, json!([]), "the doctor leaves nothing");
 }
 
 #[test]

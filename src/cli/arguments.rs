@@ -13,7 +13,7 @@ use crate::exchange::{self, Defaults};
 pub(super) enum Command {
     Serve,
     Check,
-    Doctor { url: Option<String> },
+    Doctor { url: Option<String>, token: bool },
     UserAdd { name: String, role: Role },
     UserPassword { name: String },
     UserList,
@@ -40,11 +40,12 @@ pub(super) enum Format {
 }
 
 /// Options, whether a value stands behind them, and what they go with.
-const OPTIONS: [(&str, bool, &str); 9] = [
+const OPTIONS: [(&str, bool, &str); 10] = [
     ("--role", true, "user add"),
     ("--password-stdin", false, "user add and user passwd"),
     ("--head", true, "audit verify"),
     ("--url", true, "doctor"),
+    ("--token-stdin", false, "doctor --url"),
     ("--verify", false, "restore"),
     ("--type", true, "import"),
     ("--user", true, "import"),
@@ -104,7 +105,11 @@ fn command(words: &[&str], options: &mut Options) -> Result<Command, String> {
     Ok(match words {
         [] | ["serve"] => Command::Serve,
         ["check"] => Command::Check,
-        ["doctor"] => Command::Doctor { url: options.value("--url") },
+        ["doctor"] => {
+            let url = options.value("--url");
+            let token = url.is_some() && options.flag("--token-stdin");
+            Command::Doctor { url, token }
+        }
         ["sync"] => Command::Sync,
         ["backup", file] => Command::Backup { file: PathBuf::from(file) },
         ["restore", file] if options.flag("--verify") => {
@@ -192,7 +197,7 @@ mod tests {
         assert_eq!(parsed("restore a.db"), Ok(Command::Restore { file: "a.db".into() }));
         let verify = Command::BackupVerify { file: "a.db".into() };
         assert_eq!(parsed("restore a.db --verify"), Ok(verify));
-        let doctor = Command::Doctor { url: Some("https://a".into()) };
+        let doctor = Command::Doctor { url: Some("https://a".into()), token: false };
         assert_eq!(parsed("doctor --url https://a"), Ok(doctor));
         let add = Command::UserAdd { name: "ann".into(), role: Role::Viewer };
         assert_eq!(parsed("user add ann --role viewer --password-stdin"), Ok(add));

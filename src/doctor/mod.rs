@@ -75,11 +75,12 @@ impl fmt::Display for Finding {
 /// Takes findings as they are made.
 type Tell<'a> = &'a mut dyn FnMut(Finding) -> Result<()>;
 
-/// Looks at everything; `url` is where users reach the server, by way of its proxy.
+/// Looks at everything; `url` is where users reach the server, by way of its proxy, and `token` one
+/// of an operator.
 ///
 /// # Errors
 /// Those of `tell`; what is wrong with the installation is a finding.
-pub fn examine(path: &Path, url: Option<&str>, tell: Tell<'_>) -> Result<()> {
+pub fn examine(path: &Path, url: Option<&str>, token: Option<&str>, tell: Tell<'_>) -> Result<()> {
     let Some(config) = configuration(path, tell)? else { return Ok(()) };
     host::clock(&config, tell)?;
     host::modes(path, &config, tell)?;
@@ -89,7 +90,7 @@ pub fn examine(path: &Path, url: Option<&str>, tell: Tell<'_>) -> Result<()> {
     if let Some(store) = &store {
         machines::examine(&config, store, tell)?;
     }
-    proxy::examine(&config, url, store.as_ref(), tell)
+    proxy::examine(&config, url, token, store.as_ref(), tell)
 }
 
 /// What `linkopsd check` says; without a configuration there is nothing else to look at.

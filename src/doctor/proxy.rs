@@ -1,6 +1,7 @@
 //! The way to the server: whether it answers, also through its proxy, which must say whose request
 //! it passes on. Requests are made by curl, as there is no TLS client in the program.
 
+use std::io::Write;
 use std::process::{Command, Stdio};
 
 use super::{Finding, Tell};
@@ -20,10 +21,11 @@ struct Answer {
     body: String,
 }
 
-/// Looks at the server itself, then at `url`.
+/// Looks at the server itself, then at `url`; for the WebSocket a `token` is needed.
 pub(super) fn examine(
     config: &Config,
     url: Option<&str>,
+    token: Option<&str>,
     store: Option<&Store>,
     tell: Tell<'_>,
 ) -> Result<()> {
@@ -45,10 +47,20 @@ pub(super) fn examine(
         ));
     };
     let advice = "compare the proxy's site with those in share/doc/linkops or deploy/proxy";
-    match store {
-        Some(store) if healthy(PART, url, advice, tell)? => tell(address(config, url, store)?),
-        _ => Ok(()),
+    if !healthy(PART, url, advice, tell)? {
+        return Ok(());
     }
+    if let Some(store) = store {
+        tell(address(config, url, store)?)?;
+    }
+    tell(match token {
+        Some(token) => socket(url, token),
+        None => Finding::note(
+            PART,
+            "WebSockets, which terminals need, were not looked at",
+            "say --token-stdin and give the token of an operator",
+        ),
+    })
 }
 
 /// Whether our own server answers there.
@@ -100,18 +112,69 @@ fn address(config: &Config, url: &str, store: &Store) -> Result<Finding> {
     })
 }
 
-/// A request by curl; what is secret would have to be kept out of its arguments.
+/// Whether a WebSocket passes: on a workspace of its own, which has no machine.
+fn socket(url: &str, token: &str) -> Finding {
+    const ADVICE: &str = "let it pass Upgrade and Connection on: see the samples in deploy/proxy";
+    let secret = format!("Authorization: Bearer {token}\n");
+    let places = format!("{url}/api/terminal/workspaces");
+    let json = ["--header", "Content-Type: application/json", "--data-binary"];
+    let body = "{\"layout\":\"single\",\"max_panes\":1}";
+    let made = curl_with(&places, &[&json[..], &[body]].concat(), &secret);
+    let id = made.as_ref().ok().and_then(|answer| {
+        let body: serde_json::Value = serde_json::from_str(&answer.body).ok()?;
+        Some(body["workspace_id"].as_str()?.to_owned())
+    });
+    let Some(id) = id else {
+        let why =
+            made.map_or_else(|why| why, |answer| format!("{} {}", answer.status, answer.body));
+        let text = format!("no terminal can be had with this token: {why}");
+        return Finding::wrong(
+            PART,
+            text,
+            "take the token of an operator from POST /api/auth/login",
+        );
+    };
+    let place = format!("{places}/{id}");
+    let mut upgrade = vec!["--http1.1", "--max-time", "3", "--header", "Connection: Upgrade"];
+    upgrade.extend(["--header", "Upgrade: websocket", "--header", "Sec-WebSocket-Version: 13"]);
+    upgrade.extend(["--header", "Sec-WebSocket-Key: bGlua29wcy1kb2N0b3ItLQ=="]);
+    let opened = curl_with(&format!("{place}/ws"), &upgrade, &secret);
+    let closed = curl_with(&place, &["--request", "DELETE"], &secret);
+    match (opened, closed) {
+        (Ok(answer), Ok(_)) if answer.status == "101" => Finding::good(PART, "WebSockets pass"),
+        (Ok(answer), _) => {
+            let text = format!("a WebSocket was answered with {}, not 101", answer.status);
+            Finding::wrong(PART, text, ADVICE)
+        }
+        (Err(why), _) => Finding::failed(PART, &why, ADVICE),
+    }
+}
+
 fn curl(url: &str, more: &[&str]) -> Result<Answer, String> {
-    let output = Command::new("curl")
+    curl_with(url, more, "")
+}
+
+/// A request by curl; header fields that are secret go by its standard input, as
+/// everybody sees its arguments.
+fn curl_with(url: &str, more: &[&str], secret: &str) -> Result<Answer, String> {
+    let missing = |error| format!("cannot run curl: {error}\ninstall it: apt-get install curl");
+    let mut child = Command::new("curl")
         .args(["-q", "--silent", "--show-error", "--max-time", "20", "--max-filesize", "1000000"])
-        .args(["--write-out", "\n%{http_code} %{local_ip}"])
+        .args(["--header", "@-", "--write-out", "\n%{http_code} %{local_ip}"])
         .args(more)
         .args(["--", url])
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("cannot run curl: {error}\ninstall it: apt-get install curl"))?;
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(missing)?;
+    if let Some(mut input) = child.stdin.take() {
+        input.write_all(secret.as_bytes()).map_err(missing)?;
+    }
+    let output = child.wait_with_output().map_err(missing)?;
     let text = String::from_utf8_lossy(&output.stdout);
-    if !output.status.success() {
+    // A WebSocket that is open says nothing until the time is over.
+    if !output.status.success() && !text.contains("\n101 ") {
         return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
     }
     let (body, last) = text.rsplit_once('\n').unwrap_or(("", &text));

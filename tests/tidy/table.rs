@@ -48,7 +48,7 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("api", &["audit", "auth", "clock", "enrollment", "error", "health", "http", "inventory", "operations", "ssh", "store", "tables", "terminal", "threads"], &["base64", "log", "serde", "serde_json", "serde_path_to_error"]),
     layer("console", &["http"], &[]),
     layer("server", &["api", "audit", "auth", "clock", "config", "console", "enrollment", "error", "health", "http", "inventory", "logging", "operations", "ssh", "store", "systemd", "terminal", "threads"], &["log", "rustix", "signal_hook"]),
-    layer("doctor", &["audit", "auth", "clock", "config", "error", "inventory", "server", "ssh", "store", "threads"], &["rustix"]),
+    layer("doctor", &["audit", "auth", "clock", "config", "error", "inventory", "server", "ssh", "store", "threads"], &["rustix", "serde_json"]),
     layer("cli", &["audit", "auth", "backup", "clock", "config", "doctor", "error", "exchange", "inventory", "server", "ssh"], &[]),
 ];
 
