@@ -22,9 +22,10 @@
 //! [`terminal`]: shells in panes, which outlive the browser that looks at them. [`tables`]: all of
 //! it as lists, with filters, orders and pages.
 //!
-//! *What brings them together.* [`api`] is the wire contract, with the table of calls. [`server`]
-//! opens, wires, starts and stops everything, and is the only module that sees the whole. [`doctor`]
-//! looks at an installation from outside. [`cli`] is the command line.
+//! *What brings them together.* [`api`] is the wire contract, with the table of calls. [`console`]
+//! has the web page. [`server`] opens, wires, starts and stops everything, and is the only module
+//! that sees the whole. [`doctor`] looks at an installation from outside. [`cli`] is the command
+//! line.
 //!
 //! Which module may use which is a table in `tests/tidy/table.rs`, kept by a test. The reasons are
 //! in docs/architecture.md, the threads and locks in docs/threads.md.
@@ -59,6 +60,7 @@ pub mod terminal;
 pub mod tables;
 
 pub mod api;
+pub mod console;
 pub mod server;
 
 pub mod doctor;

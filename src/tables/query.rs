@@ -244,7 +244,8 @@ fn filter(table: &'static Table, request: &FilterRequest) -> Result<Filter> {
 
 fn order(table: &'static Table, requests: &[SortRequest]) -> Result<Vec<Order>> {
     at_most("sort", requests.len(), MOST_SORTS)?;
-    let mut order = requests.iter().map(|one| sort(table, one)).collect::<Result<Vec<_>>>()?;
+    let order = requests.iter().zip(0..).map(|(one, place)| sort(table, one, place));
+    let mut order = order.collect::<Result<Vec<_>>>()?;
     each_once("sort", &order.iter().map(|one| one.column).collect::<Vec<_>>())?;
     if order.is_empty() {
         for (name, down) in table.default {
@@ -261,13 +262,14 @@ fn order(table: &'static Table, requests: &[SortRequest]) -> Result<Vec<Order>> 
     Ok(order)
 }
 
-fn sort(table: &'static Table, request: &SortRequest) -> Result<Order> {
+fn sort(table: &'static Table, request: &SortRequest, place: usize) -> Result<Order> {
     let column = table.column(&request.column)?;
     match request.direction.as_str() {
         "asc" => Ok(Order { column, down: false }),
         "desc" => Ok(Order { column, down: true }),
         other => {
-            Err(Error::invalid("sort.dir", format!("{other:?} is neither \"asc\" nor \"desc\"")))
+            let text = format!("{other:?} is neither \"asc\" nor \"desc\"");
+            Err(Error::invalid(format!("sort[{place}].dir"), text))
         }
     }
 }

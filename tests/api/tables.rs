@@ -64,6 +64,8 @@ fn tables() {
     operations_are_those_of_their_call(&linkops);
     scripts_and_syncs(&linkops, &commit);
     activity(&linkops, &running);
+    logins_and_audit(&linkops);
+    terminals(&linkops);
     pages(&linkops);
     refusals::unknown_names(&linkops);
     refusals::bad_filters(&linkops);
@@ -227,6 +229,54 @@ fn activity(linkops: &LinkOps, running: &str) {
     assert_eq!(values(&rows, "actor")[0], "admin");
     let times: Vec<i64> = values(&rows, "time").iter().map(|time| time.as_i64().unwrap()).collect();
     assert!(times.is_sorted_by(|a, b| a >= b), "{times:?}");
+}
+
+/// A login that succeeded is an activity, one that failed is in the audit log alone.
+fn logins_and_audit(linkops: &LinkOps) {
+    let wrong = json!({ "username": "admin", "password": "not this one" });
+    failure(&linkops.post("/api/auth/login", &wrong), 401, "INVALID_CREDENTIALS");
+    let query = |table: &str, col: &str, val: &str| json!({ "table": table, "filters": [{ "col": col, "op": "eq", "val": val }] });
+    let logins = rows(linkops, &query("tbl_audit", "action", "auth.login"));
+    let (good, bad): (Vec<Value>, Vec<Value>) =
+        logins.into_iter().partition(|row| row["result"] == "ok");
+    assert_eq!(values(&bad, "result"), ["INVALID_CREDENTIALS"]);
+    let activity = rows(linkops, &query("tbl_recent_activity", "kind", "login"));
+    assert!(!activity.is_empty());
+    assert_eq!(values(&activity, "time"), values(&good, "time"));
+    assert_eq!(values(&activity, "actor"), values(&good, "actor"));
+    let runs = rows(linkops, &query("tbl_audit", "action", "operation.run"));
+    let targets = ["OP-10004", "OP-10003", "OP-10002", "OP-10001"];
+    assert_eq!(values(&runs, "target"), targets);
+    for row in &runs {
+        assert_eq!((&row["actor"], &row["address"]), (&json!("admin"), &json!("127.0.0.1")));
+        assert!(!row["requestId"].as_str().expect("the request's id").is_empty(), "{row}");
+    }
+}
+
+/// A workspace with one pane that nobody has connected yet.
+fn terminals(linkops: &LinkOps) {
+    let workspaces = "/api/terminal/workspaces";
+    let made = linkops.post(workspaces, &json!({ "layout": "grid2x1" })).expect(201);
+    let id = &made["workspace_id"];
+    let path = format!("{workspaces}/{}/panes", id.as_str().expect("an id"));
+    let panes = json!({ "panes": [{ "pane": "B", "target": "vps-02" }] });
+    super::call(linkops, linkops.token(), "PUT", &path, Some(&panes)).expect(200);
+    let sessions = rows(linkops, &json!({ "table": "tbl_terminal_sessions" }));
+    let [session] = &sessions[..] else { panic!("{sessions:?}") };
+    let created = &session["createdAt"];
+    assert!(created.is_i64());
+    let wanted = json!({
+        "workspaceId": id, "layout": "grid2x1", "maxPanes": 2, "createdAt": created,
+        "createdBy": "admin", "target": ["vps-02"], "connected": false, "connectedAt": null,
+        "disconnectedAt": null,
+    });
+    assert_eq!(*session, wanted);
+    let wanted = json!({
+        "workspaceId": id, "pane": "B", "target": "vps-02", "status": "assigned",
+        "connected": false, "error": null, "cols": null, "rows": null, "connectedAt": null,
+        "disconnectedAt": null,
+    });
+    assert_eq!(rows(linkops, &json!({ "table": "tbl_terminal_panes" })), [wanted]);
 }
 
 /// R8.4, R8.5, P26 at the API: several columns, and all pages.

@@ -46,7 +46,8 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("tables", &["auth", "clock", "error", "inventory", "operations", "store"], &["base64", "rusqlite", "serde_json", "sha2"]),
     // What brings them together.
     layer("api", &["audit", "auth", "clock", "enrollment", "error", "health", "http", "inventory", "operations", "ssh", "store", "tables", "terminal", "threads"], &["base64", "log", "serde", "serde_json", "serde_path_to_error"]),
-    layer("server", &["api", "audit", "auth", "clock", "config", "enrollment", "error", "health", "http", "inventory", "logging", "operations", "ssh", "store", "systemd", "terminal", "threads"], &["log", "rustix", "signal_hook"]),
+    layer("console", &["http"], &[]),
+    layer("server", &["api", "audit", "auth", "clock", "config", "console", "enrollment", "error", "health", "http", "inventory", "logging", "operations", "ssh", "store", "systemd", "terminal", "threads"], &["log", "rustix", "signal_hook"]),
     layer("doctor", &["audit", "auth", "clock", "config", "error", "inventory", "server", "ssh", "store", "threads"], &["rustix", "serde_json"]),
     layer("cli", &["audit", "auth", "backup", "clock", "config", "doctor", "error", "exchange", "inventory", "server", "ssh"], &[]),
 ];
