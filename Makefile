@@ -62,9 +62,7 @@ TIME ?= 60
 fuzz: ## generated input to the parsers, TIME=60 s for each, or for one TARGET
 	@.ci/needs build fuzz
 	@.ci/fuzz $(TIME) $(TARGET)
-figures: ## what the program costs: start, idle memory, size, crates
-	@.ci/needs build
-	cargo build --release --locked
+figures: build ## what the program costs: start, idle memory, size, crates
 	@.ci/figures $(LINKOPSD)
 
 postman: ## docs/linkops.postman_collection.json, anew from the OpenAPI document
@@ -83,10 +81,9 @@ mutants: ## faults put into the rules, one by one, and whether a test notices; f
 	@.ci/needs build test
 	@.ci/mutants
 
-test-install: ## the life of an installation, in a Debian of its own that a real systemd runs
-	@.ci/needs build install
-	cargo build --release --locked
-	@tests/install/run $(LINKOPSD) $(wildcard target/debian/*.deb)
+test-install: build ## the life of an installation, in a Debian of its own that a real systemd runs
+	@.ci/needs install
+	@tests/install/run $(LINKOPSD) $(firstword $(wildcard target/debian/*.deb))
 
 install: ## the built program, unit, user, directories and a first configuration; DESTDIR, PREFIX=/usr/local
 	@test -x $(LINKOPSD) || { echo "there is no $(LINKOPSD): run make build first"; exit 1; }
@@ -101,6 +98,7 @@ deb: build ## a Debian package in target/debian, judged by lintian
 
 dist: ## an archive in target/dist with checksums and a list of its parts; FEATURES=vendored-openssl
 	@.ci/needs build package
+	@web/build
 	cargo build --release --locked --features "$(FEATURES)"
 	@.ci/dist $(LINKOPSD) "$(FEATURES)"
 
