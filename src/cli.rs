@@ -1,15 +1,22 @@
 //! The command line: which subcommands there are, and what each does.
 
 use std::io::{BufRead, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::audit::{Actor, Head};
-use crate::auth::{Change, Listed, Role};
-use crate::config::{Config, DEFAULT_PATH};
+use crate::auth::{Change, Listed};
+use crate::backup::{self, Report};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::doctor;
 use crate::error::{Error, Result};
 use crate::server;
+use arguments::{Command, parse};
+
+mod arguments;
+mod machines;
 
 const HELP: &str = "\
 linkopsd: self-hosted, agentless SSH control plane
@@ -24,6 +31,16 @@ usage: linkopsd [serve] [--config FILE]   serve until SIGTERM
        linkopsd audit verify [--head ID:HASH]
                                           whether the audit log is whole, and its head now
        linkopsd backup FILE               a consistent copy of the database, also while it is used
+       linkopsd restore FILE --verify     whether a copy is good and what is in it
+       linkopsd restore FILE              put a copy in the place of the database of a stopped server
+       linkopsd doctor [--url URL]        look at everything that an installation needs, say what to do
+       linkopsd import ansible|ssh-config|csv FILE [--type TYPE] [--user USER]
+                                          print a links.yaml; FILE may be -
+       linkopsd export ansible|ssh-config|known-hosts
+                                          print the inventory for another tool
+       linkopsd enroll TARGET             print the steps that put the client id on a machine
+       linkopsd enroll TARGET --run [--replace]
+                                          do them: make its host key known, write the id, check
        linkopsd version
        linkopsd help
 
@@ -32,22 +49,6 @@ All take --config FILE (default /etc/linkops/config.ini).
 
 /// Wrong usage, as an exit code.
 const USAGE: u8 = 2;
-
-/// What the arguments ask for.
-#[derive(Debug, PartialEq, Eq)]
-enum Command {
-    Serve,
-    Check,
-    UserAdd { name: String, role: Role },
-    UserPassword { name: String },
-    UserList,
-    UserRemove { name: String },
-    Sync,
-    Backup { file: PathBuf },
-    AuditVerify { head: Option<Head> },
-    Version,
-    Help,
-}
 
 /// Runs the command: 0 done, 1 failed, 2 wrong usage. Failures go to standard error.
 pub fn main(arguments: Vec<String>) -> ExitCode {
@@ -67,65 +68,13 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
     }
 }
 
-fn parse(arguments: &[String]) -> Result<(Command, PathBuf), String> {
-    let mut config = PathBuf::from(DEFAULT_PATH);
-    let mut role = None;
-    let mut head = None;
-    let mut password_stdin = false;
-    let mut words = Vec::new();
-    let mut rest = arguments.iter();
-    while let Some(argument) = rest.next() {
-        let mut value = |name: &str| {
-            rest.next().cloned().ok_or_else(|| format!("{name} needs a value behind it"))
-        };
-        match argument.as_str() {
-            "--config" => config = PathBuf::from(value("--config")?),
-            "--role" => {
-                role = Some(value("--role")?.parse().map_err(|error: Error| error.to_string())?)
-            }
-            "--head" => head = Some(value("--head")?.parse()?),
-            "--password-stdin" => password_stdin = true,
-            "--help" | "-h" => return Ok((Command::Help, config)),
-            "--version" | "-V" => return Ok((Command::Version, config)),
-            other if other.starts_with('-') => return Err(format!("unknown option {other:?}")),
-            other => words.push(other),
-        }
-    }
-    let command = match words.as_slice() {
-        [] | ["serve"] => Command::Serve,
-        ["check"] => Command::Check,
-        ["sync"] => Command::Sync,
-        ["backup", file] => Command::Backup { file: PathBuf::from(file) },
-        ["audit", "verify"] => Command::AuditVerify { head: head.take() },
-        ["version"] => Command::Version,
-        ["help"] => Command::Help,
-        ["user", "list"] => Command::UserList,
-        ["user", "remove", name] => Command::UserRemove { name: (*name).to_owned() },
-        ["user", "add" | "passwd", _] if !password_stdin => {
-            return Err("the password is read from standard input: add --password-stdin".into());
-        }
-        ["user", "add", name] => {
-            let role = role.take().ok_or("a new user needs --role admin|operator|viewer")?;
-            Command::UserAdd { name: (*name).to_owned(), role }
-        }
-        ["user", "passwd", name] => Command::UserPassword { name: (*name).to_owned() },
-        other => return Err(format!("unknown command {:?}", other.join(" "))),
-    };
-    if role.is_some() {
-        return Err("--role goes with user add".into());
-    }
-    if head.is_some() {
-        return Err("--head goes with audit verify".into());
-    }
-    let reads = matches!(command, Command::UserAdd { .. } | Command::UserPassword { .. });
-    if password_stdin && !reads {
-        return Err("--password-stdin goes with user add and user passwd".into());
-    }
-    Ok((command, config))
-}
-
 fn run(command: &Command, config: &Path) -> Result<()> {
     match command {
+        Command::Import { format, file, defaults } => machines::import(*format, file, defaults),
+        Command::Export { format } => machines::export(*format, &Config::load(config)?),
+        Command::Enroll { target, run, replace } => {
+            machines::enroll(&Config::load(config)?, target, *run, *replace)
+        }
         Command::Version => say(&format!("linkopsd {}\n", env!("CARGO_PKG_VERSION"))),
         Command::Help => say(HELP),
         Command::Serve => serve(config),
@@ -135,6 +84,9 @@ fn run(command: &Command, config: &Path) -> Result<()> {
             server::backup(&Config::load(config)?, file)?;
             say(&format!("copied the database to {}\n", file.display()))
         }
+        Command::BackupVerify { file } => verify(file),
+        Command::Restore { file } => restore(config, file),
+        Command::Doctor { url } => look(config, url.as_deref()),
         Command::AuditVerify { head } => audit(config, head.as_ref()),
         Command::UserAdd { name, role } => {
             let password = password()?;
@@ -168,7 +120,63 @@ fn audit(config: &Path, expected: Option<&Head>) -> Result<()> {
     let verdict = server::audit(&Config::load(config)?, expected)?;
     match verdict.broken {
         None => say(&format!("intact: {} rows, head {}\n", verdict.rows, verdict.head)),
-        Some(broken) => Err(Error::Config(vec![format!("the audit log is broken: {broken}")])),
+        Some(broken) => Err(Error::Found(vec![format!("the audit log is broken: {broken}")])),
+    }
+}
+
+fn verify(file: &Path) -> Result<()> {
+    let report = backup::verify(file)?;
+    say(&described(file, &report))?;
+    match report.audit.and_then(|verdict| verdict.broken) {
+        Some(broken) => Err(Error::Found(vec![format!("the audit log is broken: {broken}")])),
+        None => Ok(()),
+    }
+}
+
+fn restore(config: &Path, file: &Path) -> Result<()> {
+    let database = Config::load(config)?.database;
+    let (report, aside) = backup::restore(&database, file, &Clock::System)?;
+    let mut text = described(file, &report);
+    if let Some(aside) = aside {
+        text.push_str(&format!("the database from before is kept as {}\n", aside.display()));
+    }
+    text.push_str(&format!("restored {}\n", database.display()));
+    text.push_str(
+        "tokens that were revoked since are valid again: to end all, set a new jwt_secret\n",
+    );
+    say(&text)
+}
+
+fn described(file: &Path, report: &Report) -> String {
+    let counts: Vec<_> =
+        report.examined.rows.iter().map(|(noun, count)| format!("{count} {noun}")).collect();
+    let (version, latest) = (report.examined.version, report.examined.latest);
+    let mut text = format!("{}: whole; {}\n", file.display(), counts.join(", "));
+    if version < latest {
+        let line = format!("it has version {version}: the next start brings it to {latest}\n");
+        text.push_str(&line);
+    }
+    match &report.audit {
+        Some(verdict) => match &verdict.broken {
+            None => text.push_str(&format!("audit log: intact, head {}\n", verdict.head)),
+            Some(broken) => text.push_str(&format!("audit log: BROKEN, {broken}\n")),
+        },
+        None => text.push_str("audit log: not checked before it has the version of this program\n"),
+    }
+    text
+}
+
+/// Findings go to standard output; the exit code says whether something is wrong.
+fn look(config: &Path, url: Option<&str>) -> Result<()> {
+    let mut wrong = 0;
+    doctor::examine(config, url, &mut |finding| {
+        wrong += u32::from(finding.is_wrong());
+        say(&finding.to_string())
+    })?;
+    match wrong {
+        0 => say("nothing is wrong\n"),
+        1 => Err(Error::Found(vec!["1 thing is wrong, see above".to_owned()])),
+        many => Err(Error::Found(vec![format!("{many} things are wrong, see above")])),
     }
 }
 
@@ -222,45 +230,4 @@ fn say(text: &str) -> Result<()> {
     std::io::stdout()
         .write_all(text.as_bytes())
         .map_err(|error| Error::io("write to standard output", error))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parsed(line: &str) -> Result<Command, String> {
-        let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        parse(&arguments).map(|(command, _)| command)
-    }
-
-    #[test]
-    fn every_subcommand_is_understood() {
-        assert_eq!(parsed(""), Ok(Command::Serve));
-        assert_eq!(parsed("serve --config x"), Ok(Command::Serve));
-        assert_eq!(parsed("--config x check"), Ok(Command::Check));
-        assert_eq!(parsed("version"), Ok(Command::Version));
-        assert_eq!(parsed("backup a.db"), Ok(Command::Backup { file: "a.db".into() }));
-        let add = Command::UserAdd { name: "ann".into(), role: Role::Viewer };
-        assert_eq!(parsed("user add ann --role viewer --password-stdin"), Ok(add));
-        assert_eq!(parsed("user remove ann"), Ok(Command::UserRemove { name: "ann".into() }));
-    }
-
-    #[test]
-    fn wrong_usage_says_what_is_wrong() {
-        for (line, part) in [
-            ("srve", "unknown command \"srve\""),
-            ("--confg x", "unknown option \"--confg\""),
-            ("serve --config", "--config needs a value"),
-            ("user add ann --role viewer", "--password-stdin"),
-            ("user add ann --password-stdin", "--role"),
-            ("user add", "unknown command"),
-            ("user add ann --role boss --password-stdin", "\"boss\" is not"),
-            ("check --password-stdin", "--password-stdin goes with"),
-            ("audit verify --head 7", "\"7\" is not ID:HASH"),
-            ("check --role admin", "--role goes with user add"),
-        ] {
-            let problem = parsed(line).unwrap_err();
-            assert!(problem.contains(part), "{line:?}: {problem}");
-        }
-    }
 }

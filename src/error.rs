@@ -31,6 +31,8 @@ pub enum Error {
     },
     /// The configuration, the keys or the secrets are wrong: every problem found.
     Config(Vec<String>),
+    /// What a subcommand found wrong: every problem, each a sentence of its own.
+    Found(Vec<String>),
     /// The body of a request is not JSON.
     Json {
         /// Where and why.

@@ -14,16 +14,18 @@
 //! names no feature.
 //!
 //! *The features*, a noun each, with their SQL in their `store.rs`. [`audit`]: who did what, for
-//! all the others. [`auth`]: who is calling, and
-//! what they may do. [`inventory`]: the machines and scripts of the repository. [`enrollment`]:
-//! machines prove that they are the ones that are meant. [`health`]: whether they answer, and how
-//! fast. [`operations`]: scripts run on machines, and a run outlives its connection and LinkOps
-//! itself. [`terminal`]: shells in panes, which outlive the browser that looks at them.
-//! itself. [`tables`]: all of it as lists, with filters, orders and pages.
+//! all the others. [`auth`]: who is calling, and what they may do. [`backup`]: whether a copy of the
+//! database is good, and how it is put back. [`inventory`]: the machines and scripts of the
+//! repository. [`exchange`]: the same in the words of other tools. [`enrollment`]: machines prove
+//! that they are the ones that are meant. [`health`]: whether they answer, and how fast.
+//! [`operations`]: scripts run on machines, and a run outlives its connection and LinkOps itself.
+//! [`terminal`]: shells in panes, which outlive the browser that looks at them. [`tables`]: all of
+//! it as lists, with filters, orders and pages.
 //!
-//! *What brings them together.* [`api`] is the wire contract, with the table of calls. [`server`]
-//! opens, wires, starts and stops everything, and is the only module that sees the whole. [`cli`]
-//! is the command line.
+//! *What brings them together.* [`api`] is the wire contract, with the table of calls. [`console`]
+//! has the web page. [`server`] opens, wires, starts and stops everything, and is the only module
+//! that sees the whole. [`doctor`] looks at an installation from outside. [`cli`] is the command
+//! line.
 //!
 //! Which module may use which is a table in `tests/tidy/table.rs`, kept by a test. The reasons are
 //! in docs/architecture.md, the threads and locks in docs/threads.md.
@@ -45,7 +47,10 @@ pub mod store;
 
 pub mod audit;
 pub mod auth;
+pub mod backup;
 pub mod inventory;
+
+pub mod exchange;
 
 pub mod enrollment;
 pub mod health;
@@ -55,6 +60,9 @@ pub mod terminal;
 pub mod tables;
 
 pub mod api;
+pub mod console;
 pub mod server;
+
+pub mod doctor;
 
 pub mod cli;

@@ -12,6 +12,7 @@ use crate::audit;
 use crate::auth::Auth;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::console;
 use crate::error::{Error, Result};
 use crate::health::Health;
 use crate::http::{self, Listener};
@@ -26,10 +27,10 @@ use crate::threads::{Handle, Latch};
 mod check;
 mod commands;
 mod features;
-mod settings;
+pub(crate) mod settings;
 
 pub use check::check;
-pub use commands::{audit, backup, sync_once, users};
+pub use commands::{audit, backup, enroll, known_keys, machines, sync_once, users};
 
 use features::{Features, Ground};
 
@@ -100,7 +101,9 @@ impl Server {
         let terminals = Arc::clone(&features.terminals);
         let recordings = Arc::clone(&features.recordings);
         let api = features.api(config, &ground)?;
-        let http = listener.serve(Arc::new(move |request| api.handle(&request)))?;
+        let handle =
+            move |request| console::answer(&request).unwrap_or_else(|| api.handle(&request));
+        let http = listener.serve(Arc::new(handle))?;
         let (pulse, answering) = (http.pulse(), Arc::clone(&ground.store));
         let watchdog = systemd
             .watch(move || answering.answers() && pulse(), Arc::clone(&ground.stop))

@@ -3,6 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::json;
 
@@ -127,6 +128,27 @@ fn wrong_usage_ends_with_2_and_help_with_0() {
     }
 }
 
+/// R10.1: `--config` names the file; without it there is one place to look.
+#[test]
+fn the_configuration_is_the_file_that_is_named_or_that_of_the_contract() {
+    let place = Place::new("");
+    let elsewhere = place.path("elsewhere.ini");
+    place.run(&["check"], "").ok("everything is in order\n");
+    let check = |arguments: &[&str]| {
+        let done = Command::new(env!("CARGO_BIN_EXE_linkopsd")).args(arguments).output().unwrap();
+        (done.status.code(), String::from_utf8(done.stderr).unwrap())
+    };
+    let (code, err) = check(&["check", "--config", elsewhere.to_str().unwrap()]);
+    assert_eq!(code, Some(1));
+    assert!(err.contains(elsewhere.to_str().unwrap()), "{err}");
+    // Where there is one, what is in it is not for tests.
+    if !Path::new(linkops::config::DEFAULT_PATH).exists() {
+        let (code, err) = check(&["check"]);
+        assert_eq!(code, Some(1));
+        assert!(err.contains("/etc/linkops/config.ini"), "{err}");
+    }
+}
+
 /// Section 10: once, on standard error, and in no file.
 #[test]
 fn the_first_password_is_printed_once() {
@@ -206,7 +228,7 @@ fn no_secret_is_in_the_log() {
     secrets.extend(key.lines().filter(|line| !line.contains("---")).map(str::to_owned));
     assert_eq!(linkops.terminate().code(), Some(0));
     let log = linkops.log();
-    assert!(log.contains(r#""level":"DEBUG""#) && log.contains(&id), "{log}");
+    assert!(log.contains("TOKEN_INVALID") && log.contains(&id), "{log}");
     for secret in secrets {
         assert!(!log.contains(&secret), "{secret:?} is in the log");
     }

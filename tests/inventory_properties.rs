@@ -64,12 +64,12 @@ fn with_store(check: impl FnOnce(&Store)) {
 }
 
 fn run<S: Strategy>(
-    count: u32,
+    cases: ProptestConfig,
     strategy: S,
     check: impl Fn(&Store, S::Value) -> Result<(), TestCaseError>,
 ) {
     with_store(|store| {
-        let mut runner = proptest::test_runner::TestRunner::new(cases(count));
+        let mut runner = proptest::test_runner::TestRunner::new(cases);
         runner
             .run(&strategy, |value| check(store, value))
             .unwrap_or_else(|error| panic!("{error}"));
@@ -79,7 +79,7 @@ fn run<S: Strategy>(
 #[test]
 fn p4_after_a_sync_the_database_equals_the_files() {
     let strategy = (inventory(6), inventory(6), any::<bool>(), any::<bool>());
-    run(150, strategy, |store, (first, second, wordy, flow)| {
+    run(cases(150), strategy, |store, (first, second, wordy, flow)| {
         for inventory in [&first, &second] {
             let (links, scripts) = as_values(inventory, wordy);
             let (links, scripts) = match flow {
@@ -142,7 +142,7 @@ fn names(error: Error, [file, entry, field]: &[String; 3]) -> Result<(), TestCas
 #[test]
 fn p5_a_missing_field_is_named_and_nothing_changes() {
     let strategy = (full(), full(), any::<Index>(), 0..8_usize, any::<bool>(), any::<bool>());
-    run(150, strategy, |store, (before, after, entry, field, null, wordy)| {
+    run(cases(150), strategy, |store, (before, after, entry, field, null, wordy)| {
         let (links, scripts) = as_values(&before, wordy);
         sync(store, &write(&links), &write(&scripts)).unwrap();
         let before = stored(store);
@@ -162,7 +162,7 @@ const BROKEN: [&str; 6] = ["@bad", "`bad", "]", "}", "%x y", "*nowhere"];
 #[test]
 fn p6_malformed_files_are_refused_with_file_and_line() {
     let strategy = (full(), any::<Index>(), select(BROKEN.to_vec()), any::<[bool; 3]>());
-    run(200, strategy, |store, (inventory, at, broken, [first, flow, wordy])| {
+    run(cases(200), strategy, |store, (inventory, at, broken, [first, flow, wordy])| {
         let flow = flow && ["]", "}"].contains(&broken);
         let before = stored(store);
         let (links, scripts) = as_values(&inventory, wordy);
@@ -224,7 +224,7 @@ fn list(store: &Store, filter: &Filter, sort: Sort) -> Vec<Machine> {
 
 #[test]
 fn p7_the_list_is_complete_with_enrolment_ssh_and_health() {
-    run(100, filled(), |store, filled| {
+    run(cases(100), filled(), |store, filled| {
         let machines = fill(store, filled);
         prop_assert_eq!(list(store, &Filter::default(), Sort::default()), machines);
         Ok(())
@@ -233,7 +233,7 @@ fn p7_the_list_is_complete_with_enrolment_ssh_and_health() {
 
 #[test]
 fn p8_an_id_gives_exactly_that_machine() {
-    run(100, (filled(), id()), |store, (filled, other)| {
+    run(cases(100), (filled(), id()), |store, (filled, other)| {
         let machines = fill(store, filled);
         let get = |id: &str| store.read(|connection| store::machine(connection, id));
         for machine in &machines {
@@ -258,7 +258,7 @@ fn p9_a_filter_gives_exactly_the_matching_machines() {
         option::of(prop_oneof![select(vec!["web", "db", ""]).prop_map(str::to_owned), text()]),
     )
         .prop_map(|(kind, status, enrolled, tag)| Filter { kind, status, enrolled, tag });
-    run(200, (filled(), filter), |store, (filled, filter)| {
+    run(cases(200), (filled(), filter), |store, (filled, filter)| {
         let mut machines = fill(store, filled);
         machines.retain(|one| {
             filter.kind.is_none_or(|kind| one.kind == kind)
@@ -301,7 +301,7 @@ fn key(machine: &Machine, column: &str) -> Option<(i64, String)> {
 #[test]
 fn p10_a_list_is_sorted_with_ties_in_the_order_of_ids() {
     let columns: Vec<_> = Sort::columns().collect();
-    run(200, (filled(), select(columns), any::<bool>()), |store, (filled, column, down)| {
+    run(cases(200), (filled(), select(columns), any::<bool>()), |store, (filled, column, down)| {
         let mut machines = fill(store, filled); // in the order of ids, and the sort is stable
         machines.sort_by(|a, b| match (key(a, column), key(b, column)) {
             (Some(a), Some(b)) if down => b.cmp(&a),

@@ -94,12 +94,26 @@ fn no_file_names_somebodys_machine() {
     let top = ["Cargo.toml", "Makefile", "README.md", "deny.toml", ".gitignore"].map(str::to_owned);
     let all = folders.iter().flat_map(|one| files(one)).chain(top);
     let kept = all.filter(|file| {
-        !["fuzz/target/", "fuzz/corpus/", "fuzz/artifacts/"].iter().any(|one| file.starts_with(one))
+        !["fuzz/target/", "fuzz/corpus/", "fuzz/artifacts/", "web/node_modules/", "web/dist/"]
+            .iter()
+            .any(|one| file.starts_with(one))
     });
     none(
         kept.filter_map(|file| Some(repository::machine_paths(&file, &text(&file)?)))
             .flatten()
             .collect(),
+    );
+}
+
+#[test]
+fn the_console_keeps_its_rules() {
+    let ours = |file: &String| {
+        !["web/node_modules/", "web/dist/"].iter().any(|one| file.starts_with(one))
+            && [".js", ".mjs", ".css", ".html"].iter().any(|end| file.ends_with(end))
+    };
+    let all = files("web").into_iter().filter(ours);
+    none(
+        all.flat_map(|file| repository::console(&file, &text(&file).unwrap_or_default())).collect(),
     );
 }
 

@@ -73,9 +73,11 @@ fn classify(error: &Error) -> (u16, &'static str, Value) {
         Error::Upgrade => (426, "UPGRADE_REQUIRED", nothing()),
         Error::Origin(origin) => (403, "FORBIDDEN", json!({ "origin": origin })),
         Error::ShuttingDown => (503, "SHUTTING_DOWN", nothing()),
-        Error::Io { .. } | Error::Database { .. } | Error::Config(_) | Error::Internal(_) => {
-            (500, "INTERNAL_ERROR", nothing())
-        }
+        Error::Io { .. }
+        | Error::Database { .. }
+        | Error::Config(_)
+        | Error::Found(_)
+        | Error::Internal(_) => (500, "INTERNAL_ERROR", nothing()),
     }
 }
 
@@ -151,14 +153,11 @@ pub(super) fn reply(error: &Error, request: &Request) -> Response {
     } else {
         error.to_string()
     };
-    let (id, path) = (request.id.as_str(), request.path.as_str());
-    if status >= 500 {
-        log::error!(request = id, path = path, code = code; "{}", error.chain());
-    } else {
-        log::debug!(request = id, path = path, code = code; "{}", error.chain());
-    }
-    let mut response = body(status, code, &message, &details, id);
-    if path == "/api/auth/login" && matches!(error, Error::Credentials | Error::Locked { .. }) {
+    note(status, code, &request.path, &request.id, &error.chain());
+    let mut response = body(status, code, &message, &details, &request.id);
+    if request.path == "/api/auth/login"
+        && matches!(error, Error::Credentials | Error::Locked { .. })
+    {
         response = refused_login(&response);
     }
     match error {
@@ -195,6 +194,7 @@ pub(super) fn with_details(
     details: &Value,
     request: &Request,
 ) -> Response {
+    note(status, code, &request.path, &request.id, message);
     body(status, code, message, details, &request.id)
 }
 
@@ -209,6 +209,7 @@ pub(super) fn unhealthy(down: &[&str], request: &Request) -> Value {
 /// RFC 9110 section 15.5.6: the answer names the methods that there are.
 pub(super) fn method_not_allowed(allowed: &str, request: &Request) -> Response {
     let message = format!("{} cannot be used here, only {allowed}", request.method.as_str());
+    note(405, "METHOD_NOT_ALLOWED", &request.path, &request.id, &message);
     body(405, "METHOD_NOT_ALLOWED", &message, &json!({}), &request.id)
         .header("Allow", allowed.to_owned())
 }
@@ -231,7 +232,14 @@ pub fn wording(status: u16, message: &str, request_id: &str) -> Response {
         500.. => "INTERNAL_ERROR",
         _ => "BAD_REQUEST",
     };
+    note(status, code, "", request_id, message);
     body(status, code, message, &json!({}), request_id)
+}
+
+/// Every refusal leaves a record under the id that its client was told (R12.1).
+fn note(status: u16, code: &str, path: &str, request_id: &str, text: &str) {
+    let level = if status >= 500 { log::Level::Error } else { log::Level::Info };
+    log::log!(level, request = request_id, path = path, code = code; "{text}");
 }
 
 fn body(status: u16, code: &str, message: &str, details: &Value, request_id: &str) -> Response {

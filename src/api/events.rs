@@ -26,13 +26,18 @@ pub(super) fn stream(operations: &Operations, call: &Request, id: &str) -> Resul
     Ok(response.header("Cache-Control", "no-cache").header("X-Accel-Buffering", "no"))
 }
 
-/// Where the client was: the header that browsers send, or the query where none can be sent.
+/// Where the client was: the header that browsers send, or the query where none can be sent. All
+/// that is given must be a number, also what does not count.
 fn last_event_id(call: &Request) -> Result<u64> {
-    let query = call.query("last_event_id").or_else(|| call.query("lastEventId"));
-    let Some(text) = call.header("last-event-id").or(query) else { return Ok(0) };
-    text.trim().parse().map_err(|_| {
-        Error::invalid("last_event_id", format!("{text:?} is not the number of an event"))
-    })
+    let given =
+        [call.header("last-event-id"), call.query("last_event_id"), call.query("lastEventId")];
+    let number = |text: &str| {
+        text.trim().parse().map_err(|_| {
+            Error::invalid("last_event_id", format!("{text:?} is not the number of an event"))
+        })
+    };
+    let numbers = given.into_iter().flatten().map(number).collect::<Result<Vec<u64>>>()?;
+    Ok(numbers.first().copied().unwrap_or(0))
 }
 
 fn relay(operation: &Operation, reader: &mut Reader, stream: &mut Stream) -> io::Result<()> {

@@ -62,8 +62,10 @@ struct LogShape<'a> {
     script: &'a str,
     status: &'static str,
     exit_code: Option<i32>,
-    stdout: String,
-    stderr: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stdout: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stderr: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stdout_base64: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,9 +93,10 @@ pub(super) fn list(operations: &Operations, call: &Request) -> Result<Response> 
 }
 
 /// `GET /api/operations/{id}`: with all that it printed, which may be more than there is memory; so
-/// a large answer is made and sent log by log.
-pub(super) fn one(operations: &Arc<Operations>, id: &str) -> Result<Response> {
+/// a large answer is made and sent log by log. With `output=false` the logs are without output.
+pub(super) fn one(operations: &Arc<Operations>, call: &Request, id: &str) -> Result<Response> {
     let id: Id = id.parse()?;
+    let with_output = with_output(call)?;
     let (operation, logs, size) = operations.view(id)?;
     let head = serde_json::to_string(&shape(&operation, Some(Vec::new())))
         .map_err(|error| Error::Internal(error.to_string()))?;
@@ -103,15 +106,15 @@ pub(super) fn one(operations: &Arc<Operations>, id: &str) -> Result<Response> {
     let write = move |send: &mut dyn FnMut(&[u8]) -> Result<()>| {
         send(head.as_bytes())?;
         for (number, log) in logs.iter().enumerate() {
-            let output = operations.output(id, log.position)?;
+            let output = with_output.then(|| operations.output(id, log.position)).transpose()?;
             let comma = if number == 0 { "" } else { "," };
-            let text = serde_json::to_string(&log_shape(log, &output))
+            let text = serde_json::to_string(&log_shape(log, output.as_ref()))
                 .map_err(|error| Error::Internal(error.to_string()))?;
             send(format!("{comma}{text}").as_bytes())?;
         }
         send(b"]}")
     };
-    if size <= AT_ONCE {
+    if size <= AT_ONCE || !with_output {
         let mut body = Vec::new();
         write(&mut |bytes| {
             body.extend_from_slice(bytes);
@@ -138,6 +141,14 @@ pub(super) fn stop(
     let user = actor.name.as_str();
     log::info!(operation = id.to_string().as_str(), user = user; "stop requested");
     json::reply(200, &json!({ "success": true }))
+}
+
+fn with_output(call: &Request) -> Result<bool> {
+    match call.query("output") {
+        None | Some("true") => Ok(true),
+        Some("false") => Ok(false),
+        Some(text) => Err(Error::invalid("output", format!("{text:?} is neither true nor false"))),
+    }
 }
 
 fn statuses(text: Option<&str>) -> Result<Vec<Status>> {
@@ -203,9 +214,9 @@ pub(super) fn counts(tally: Tally) -> Counts {
     Counts { success, failed, stopped, skipped }
 }
 
-fn log_shape<'a>(log: &'a Log, output: &ScriptOutput) -> LogShape<'a> {
-    let (stdout, stdout_base64) = text(&output.stdout);
-    let (stderr, stderr_base64) = text(&output.stderr);
+fn log_shape<'a>(log: &'a Log, output: Option<&ScriptOutput>) -> LogShape<'a> {
+    let (stdout, stdout_base64) = output.map(|one| text(&one.stdout)).unzip();
+    let (stderr, stderr_base64) = output.map(|one| text(&one.stderr)).unzip();
     LogShape {
         target: &log.target,
         script: &log.script,
@@ -213,8 +224,8 @@ fn log_shape<'a>(log: &'a Log, output: &ScriptOutput) -> LogShape<'a> {
         exit_code: log.exit_code,
         stdout,
         stderr,
-        stdout_base64,
-        stderr_base64,
+        stdout_base64: stdout_base64.flatten(),
+        stderr_base64: stderr_base64.flatten(),
         truncated: log.truncated,
         duration: log.duration(),
         started: log.started_at,

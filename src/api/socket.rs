@@ -4,7 +4,9 @@
 mod order;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -13,9 +15,10 @@ use super::error;
 use crate::audit::Actor;
 use crate::auth::{Act, Auth, Caller};
 use crate::error::{Error, Result};
-use crate::http::websocket::{self, End, Socket};
+use crate::http::websocket::{self, End, Socket, Wish};
 use crate::http::{Request, Response};
 use crate::terminal::{Attachment, Terminals, Told};
+use crate::threads::lock;
 use order::Order;
 
 /// Messages that are taken from a browser before output has its turn.
@@ -51,20 +54,88 @@ pub(super) fn open(
     let accepted = websocket::accept(request, settings)?;
     let actor = Actor::user(&caller.username, request.client, &request.id);
     let attachment = terminals.attach(id, &actor)?;
-    let visit = Visit {
-        attachment,
-        answers: VecDeque::new(),
-        auth: Arc::clone(auth),
-        caller: caller.clone(),
-        interval: settings.ping_interval,
-        checked: Instant::now(),
-        leaving: None,
-    };
-    Ok(accepted.run(|socket| visit.run(socket)))
+    let (auth, caller, interval) = (Arc::clone(auth), caller.clone(), settings.ping_interval);
+    Ok(accepted.run(move |socket| {
+        let visit = Visit {
+            socket,
+            attachment,
+            answers: VecDeque::new(),
+            auth,
+            caller,
+            interval,
+            checked: Instant::now(),
+            leaving: None,
+            end: None,
+        };
+        run(visit);
+    }))
 }
 
-/// A browser's time on a workspace.
+/// The body of the socket's thread. Output is also told by the threads that bring it, when this one
+/// waits.
+fn run(visit: Visit) {
+    let bell = visit.attachment.bell();
+    let watch = match visit.socket.watch() {
+        Ok(watch) => watch,
+        Err(error) => return log::warn!("a socket cannot be used: {error}"),
+    };
+    let shared = Arc::new(Shared { waits: AtomicBool::new(false), visit: Mutex::new(Some(visit)) });
+    let others = Arc::downgrade(&shared);
+    let deliver = move || others.upgrade().is_some_and(|shared| shared.deliver());
+    lock(&shared.visit).iter().for_each(|visit| visit.attachment.deliver(deliver.clone()));
+    let end = loop {
+        let wish = lock(&shared.visit).as_mut().map_or(Err(End::Gone), Visit::turn);
+        let waited = wish.and_then(|wish| match wish {
+            Some(wish) => {
+                shared.waits.store(true, Ordering::SeqCst);
+                let waited = watch.wait(&wish, bell.as_fd());
+                shared.waits.store(false, Ordering::SeqCst);
+                waited
+            }
+            None => Ok(()),
+        });
+        if let Err(end) = waited {
+            break end;
+        }
+    };
+    let visit = lock(&shared.visit).take();
+    if let Some(Visit { socket, attachment, .. }) = visit {
+        // The place is free before the goodbye, which can take a moment.
+        drop(attachment);
+        if let End::Close(code, reason) = end {
+            socket.close(code, reason);
+        }
+    }
+}
+
+/// A browser's time on a workspace, for its own thread and for those that bring output.
+struct Shared {
+    /// Its own thread waits, so that nobody takes its turn.
+    waits: AtomicBool,
+    /// None when it is over.
+    visit: Mutex<Option<Visit>>,
+}
+
+impl Shared {
+    /// Tells what there is to tell, if nobody else does and the browser takes it at once.
+    fn deliver(&self) -> bool {
+        if !self.waits.load(Ordering::SeqCst) {
+            return false;
+        }
+        let Ok(mut visit) = self.visit.try_lock() else { return false };
+        visit.as_mut().is_some_and(|visit| match visit.send() {
+            Ok(sent) => sent == Sent::All,
+            Err(end) => {
+                visit.end = Some(end);
+                false
+            }
+        })
+    }
+}
+
+/// What a visit has.
 struct Visit {
+    socket: Socket,
     attachment: Attachment,
     answers: VecDeque<String>,
     auth: Arc<Auth>,
@@ -74,37 +145,30 @@ struct Visit {
     checked: Instant,
     /// Until when a browser that is sent away may take what is left.
     leaving: Option<Instant>,
+    /// It has ended while something was told.
+    end: Option<End>,
 }
 
 impl Visit {
-    fn run(mut self, mut socket: Socket) {
-        let end = loop {
-            if let Err(end) = self.turn(&mut socket) {
-                break end;
-            }
-        };
-        // The place is free before the goodbye, which can take a moment.
-        drop(self);
-        if let End::Close(code, reason) = end {
-            socket.close(code, reason);
-        }
-    }
-
-    fn turn(&mut self, socket: &mut Socket) -> Result<(), End> {
+    /// Does what there is to do, and says what to wait for then.
+    fn turn(&mut self) -> Result<Option<Wish>, End> {
         self.attachment.rung();
+        if let Some(end) = self.end.take() {
+            return Err(end);
+        }
         self.recheck()?;
         // First, so that a browser knows how everything is before it is obeyed.
-        let told = self.send(socket)?;
-        self.farewell(socket, told)?;
-        let read = self.receive(socket)?;
-        socket.keep_alive()?;
+        let told = self.send()?;
+        self.farewell(told)?;
+        let read = self.receive()?;
+        self.socket.keep_alive()?;
         let more = told == Sent::More || !self.answers.is_empty();
-        if read == Read::More || (more && !socket.is_sending()) {
-            return Ok(());
+        if read == Read::More || (more && !self.socket.is_sending()) {
+            return Ok(None);
         }
         let recheck = self.checked + self.interval;
         let until = self.leaving.unwrap_or(recheck).min(recheck);
-        socket.wait(read == Read::All, self.attachment.bell(), until)
+        Ok(Some(self.socket.wish(read == Read::All, until)))
     }
 
     /// A user who was removed, signed out or has another role is not served any longer.
@@ -132,12 +196,12 @@ impl Visit {
     }
 
     /// Takes what the browser says, as far as there is room for it.
-    fn receive(&mut self, socket: &mut Socket) -> Result<Read, End> {
+    fn receive(&mut self) -> Result<Read, End> {
         for _ in 0..TURN {
             if self.answers.len() >= MOST_ANSWERS || !self.attachment.has_room() {
                 return Ok(Read::NoRoom);
             }
-            let Some(text) = socket.receive()? else { return Ok(Read::All) };
+            let Some(text) = self.socket.receive()? else { return Ok(Read::All) };
             if let Err(error) = self.obey(&text) {
                 self.answers.push_back(answer(&error));
             }
@@ -162,7 +226,8 @@ impl Visit {
     }
 
     /// Tells what there is to tell, as far as the browser takes it.
-    fn send(&mut self, socket: &mut Socket) -> Result<Sent, End> {
+    fn send(&mut self) -> Result<Sent, End> {
+        let socket = &mut self.socket;
         socket.flush()?;
         for _ in 0..TURN {
             if socket.is_sending() {
@@ -181,8 +246,8 @@ impl Visit {
     }
 
     /// Whether it is to go, and has been told all that it can be told.
-    fn farewell(&mut self, socket: &Socket, told: Sent) -> Result<(), End> {
-        let stopping = socket.stopping().then_some((1001, "LinkOps is stopping", true));
+    fn farewell(&mut self, told: Sent) -> Result<(), End> {
+        let stopping = self.socket.stopping().then_some((1001, "LinkOps is stopping", true));
         let sent_away = self.attachment.farewell().map(|end| (end.code, end.reason, end.after_all));
         let Some((code, reason, after_all)) = sent_away.or(stopping) else { return Ok(()) };
         let leaving = *self.leaving.get_or_insert_with(|| Instant::now() + LEAVING);

@@ -29,6 +29,7 @@ use store::Account;
 pub use api_token::{ApiToken, Wanted};
 pub use password::HashCost;
 pub use roles::{Act, Role, may};
+pub use store::last_address;
 pub use ticket::Ticket;
 pub use users::{Change, Listed};
 

@@ -89,6 +89,15 @@ pub(super) fn add_attempt(
     Ok(())
 }
 
+/// From where the last login under this name came.
+///
+/// # Errors
+/// The database fails.
+pub fn last_address(c: &Connection, username: &str) -> Result<Option<String>> {
+    let sql = "SELECT address FROM auth_attempts WHERE username = ?1 ORDER BY id DESC LIMIT 1";
+    Ok(c.prepare_cached(sql)?.query_row([username], |row| row.get(0)).optional()?)
+}
+
 /// Removes attempts that are older, and of names that no user has all but the newest: whoever tries
 /// names without end must not fill the disk.
 pub(super) fn prune_attempts(tx: &Transaction<'_>, before: i64) -> Result<()> {

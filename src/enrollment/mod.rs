@@ -20,8 +20,11 @@ use crate::threads::{Handle, Latch, lock, spawn};
 
 use turns::Turns;
 
+mod place;
 pub mod store;
 mod turns;
+
+pub use place::Placed;
 
 /// The most machines checked at the same time.
 const SIDE_BY_SIDE: usize = 16;

@@ -11,6 +11,7 @@ impl fmt::Display for Error {
                 write!(f, "cannot {doing}")
             }
             Error::Config(problems) => lines(f, "the configuration is not usable", problems),
+            Error::Found(problems) => f.write_str(&problems.join("\nlinkopsd: ")),
             Error::Invalid(fields) => {
                 let fields: Vec<_> =
                     fields.iter().map(|one| format!("{}: {}", one.name, one.message)).collect();

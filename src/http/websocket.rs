@@ -69,12 +69,51 @@ pub enum End {
 pub struct Socket {
     web: WebSocket<TcpStream>,
     stop: Arc<Latch>,
+    stop_seen: bool,
     /// The kernel did not take all that is to be sent.
     sending: bool,
     /// When the client last gave a sign of life.
     heard: Instant,
     ping_interval: Duration,
     next_ping: Instant,
+}
+
+/// Waits for a socket.
+#[derive(Debug)]
+pub struct Watch {
+    socket: TcpStream,
+    stop: Arc<Latch>,
+}
+
+/// What a socket waits for.
+#[derive(Debug)]
+pub struct Wish {
+    read: bool,
+    room: bool,
+    stop: bool,
+    until: Instant,
+}
+
+impl Watch {
+    /// Waits for what was wished for, until `bell` is readable, the server stops, or it is time.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub fn wait(&self, wish: &Wish, bell: BorrowedFd<'_>) -> Result<(), End> {
+        let mut events = if wish.read { PollFlags::IN } else { PollFlags::RDHUP };
+        events.set(PollFlags::OUT, wish.room);
+        let mut fds = [
+            PollFd::new(&self.socket, events),
+            PollFd::from_borrowed_fd(bell, PollFlags::IN),
+            PollFd::from_borrowed_fd(self.stop.as_fd(), PollFlags::IN),
+        ];
+        let used = if wish.stop { 3 } else { 2 };
+        let left = wish.until.saturating_duration_since(Instant::now());
+        wait(&mut fds[..used], left).map_err(|_| End::Gone)?;
+        let broken =
+            fds[0].revents().intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::RDHUP);
+        if broken && !wish.read { Err(End::Gone) } else { Ok(()) }
+    }
 }
 
 /// A handshake that is in order.
@@ -121,12 +160,14 @@ impl Socket {
         let web = WebSocket::from_partially_read(socket, read_ahead, Role::Server, Some(config));
         let heard = Instant::now();
         let next_ping = heard + ping_interval;
-        Ok(Socket { web, stop, sending: false, heard, ping_interval, next_ping })
+        Ok(Socket { web, stop, stop_seen: false, sending: false, heard, ping_interval, next_ping })
     }
 
-    /// Whether the server is stopping: close the socket soon.
-    pub fn stopping(&self) -> bool {
-        self.stop.is_set()
+    /// Whether the server is stopping: close the socket soon. Once seen, it is not waited for any
+    /// more, as it would end every wait.
+    pub fn stopping(&mut self) -> bool {
+        self.stop_seen = self.stop.is_set();
+        self.stop_seen
     }
 
     /// The next message; none when none has arrived as a whole.
@@ -223,36 +264,24 @@ impl Socket {
         self.heard + if self.sending { silent.max(STALLED) } else { silent }
     }
 
-    /// Waits until there is something to read, if `read`; there is room for what is to be sent; a
-    /// ping is due; `bell` is readable; the server stops; or the deadline has passed. A client
-    /// that we do not read from cannot be found dead, but it is seen to leave.
+    /// What waits for the socket while nobody has it.
     ///
     /// # Errors
-    /// The connection is broken.
-    pub fn wait(&mut self, read: bool, bell: BorrowedFd<'_>, deadline: Instant) -> Result<(), End> {
-        let mut wish = PollFlags::empty();
-        if read {
-            wish |= PollFlags::IN;
-        } else {
-            wish |= PollFlags::RDHUP;
+    /// No descriptors are left.
+    pub fn watch(&self) -> io::Result<Watch> {
+        let socket = self.web.get_ref().try_clone()?;
+        Ok(Watch { socket, stop: Arc::clone(&self.stop) })
+    }
+
+    /// What to wait for, at most until the deadline: something to read, if `read`; room for what is
+    /// to be sent; the next ping. A client that we do not read from cannot be found dead, but it
+    /// is seen to leave.
+    pub fn wish(&mut self, read: bool, deadline: Instant) -> Wish {
+        if !read {
             self.heard = Instant::now();
         }
-        if self.sending {
-            wish |= PollFlags::OUT;
-        }
         let until = deadline.min(self.next_ping).min(self.dead_at());
-        let mut fds = [
-            PollFd::new(self.web.get_ref(), wish),
-            PollFd::from_borrowed_fd(bell, PollFlags::IN),
-            PollFd::from_borrowed_fd(self.stop.as_fd(), PollFlags::IN),
-        ];
-        // A stop that was seen would wake us for ever.
-        let used = if self.stop.is_set() { 2 } else { 3 };
-        let left = until.saturating_duration_since(Instant::now());
-        wait(&mut fds[..used], left).map_err(|_| End::Gone)?;
-        let broken =
-            fds[0].revents().intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::RDHUP);
-        if broken && !read { Err(End::Gone) } else { Ok(()) }
+        Wish { read, room: self.sending, stop: !self.stop_seen, until }
     }
 
     /// Says goodbye and waits a moment for the client to say it, too. What it sends meanwhile is

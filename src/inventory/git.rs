@@ -98,6 +98,24 @@ impl Git {
         }
     }
 
+    /// The branch's commit, asked for and not fetched.
+    ///
+    /// # Errors
+    /// The repository cannot be reached, or refuses us, or has no such branch.
+    pub(super) fn reach(&self) -> Result<String> {
+        let reference = format!("refs/heads/{}", self.branch);
+        let output = self.run(&["ls-remote", "--", &self.address.clean, &reference])?;
+        if let Some(cause) = cause(&output) {
+            return Err(self.failed(cause, &output));
+        }
+        let text = String::from_utf8_lossy(&output.stdout);
+        text.split_whitespace().next().map(str::to_owned).ok_or_else(|| {
+            let message =
+                format!("it has no branch {:?}\nset branch in the section [git]", self.branch);
+            Error::RepositoryNotFound { url: self.address.clean.clone(), message }
+        })
+    }
+
     /// Writes the files of a commit into a new directory.
     ///
     /// # Errors

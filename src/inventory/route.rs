@@ -24,7 +24,9 @@ impl Keys {
         Keys { directory: directory.to_owned(), default: directory.join(DEFAULT_KEY) }
     }
 
-    fn key(&self, name: Option<&str>) -> PathBuf {
+    /// The file of a key, or of the default one.
+    #[must_use]
+    pub fn file(&self, name: Option<&str>) -> PathBuf {
         name.map_or_else(|| self.default.clone(), |name| self.directory.join(name))
     }
 }
@@ -38,7 +40,7 @@ pub fn target(chain: &[Machine], keys: &Keys) -> Option<Target> {
             host: machine.host.clone(),
             port: machine.port,
             user: machine.user.clone(),
-            key: keys.key(machine.key_ref.as_deref()),
+            key: keys.file(machine.key_ref.as_deref()),
             via: via.map(Box::new),
         })
     })

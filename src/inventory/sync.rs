@@ -106,6 +106,14 @@ impl Phase {
     }
 }
 
+/// Asks the repository for the commit of its branch, without keeping anything.
+///
+/// # Errors
+/// It cannot be reached, refuses us, or has no such branch.
+pub fn reach(settings: &Settings, stop: Arc<Latch>) -> Result<String> {
+    Git::new(settings, stop)?.reach()
+}
+
 /// The handle of syncing.
 pub struct Sync {
     pub(super) settings: Settings,

@@ -36,6 +36,19 @@ pub fn parse(read: impl Fn(&str) -> Result<Vec<u8>, String>) -> Result<Inventory
     }
 }
 
+/// Reads any one document.
+///
+/// # Errors
+/// What is wrong with its form, with its line.
+pub fn value(text: &str) -> Result<serde_json::Value, String> {
+    let fault = |(line, text): tree::Fault| match line {
+        Some(line) => format!("line {line}: {text}"),
+        None => text,
+    };
+    let (_, root) = tree::read(text.as_bytes()).map_err(fault)?;
+    rules::json(&root)
+}
+
 /// Reads the entries below the one top key of a file.
 fn file<T>(
     name: &'static str,

@@ -8,8 +8,11 @@ use crate::audit::{self, Actor};
 use crate::auth::Auth;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::enrollment::{Checked, Enrollment, Placed};
 use crate::error::{Error, Result};
 use crate::inventory::sync::{self, Sync};
+use crate::inventory::{self, Filter, Machine, Sort};
+use crate::ssh::{self, HostKeyPolicy, KnownKey, Pool};
 use crate::store::Store;
 use crate::threads::Latch;
 
@@ -47,4 +50,45 @@ pub fn sync_once(config: Config) -> Result<sync::Outcome> {
     let store = Arc::new(Store::open(&config.database)?);
     let stop = Arc::new(Latch::new().map_err(|error| Error::io("make a latch", error))?);
     Sync::new(settings::git(&config), store, Clock::System, stop).sync_by(&Actor::command_line())
+}
+
+/// The machines of the inventory, ordered by id.
+///
+/// # Errors
+/// There is no database of this program's version.
+pub fn machines(config: &Config) -> Result<Vec<Machine>> {
+    let store = Store::look(&config.database)?;
+    store.read(|db| inventory::store::machines(db, &Filter::default(), Sort::default()))
+}
+
+/// The keys that are known of a machine's host.
+///
+/// # Errors
+/// The file of known hosts cannot be read.
+pub fn known_keys(config: &Config, machine: &Machine) -> Result<Vec<KnownKey>> {
+    let file = &config.ssh.known_hosts_path;
+    ssh::known_keys(file, &machine.host, machine.port)
+        .map_err(|error| Error::io(format!("read {file:?}"), error))
+}
+
+/// Makes the key of a machine's host known, puts its client id there, and checks it.
+///
+/// # Errors
+/// There is no such machine, it cannot be reached, or does not let us write.
+pub fn enroll(config: &Config, id: &str, replace: bool) -> Result<(Placed, Checked)> {
+    let store = Arc::new(Store::open(&config.database)?);
+    // Whoever enrols a machine by hand means the one that answers now.
+    let settings = ssh::Settings { policy: HostKeyPolicy::AcceptNew, ..settings::ssh(config) };
+    let stop = Arc::new(Latch::new().map_err(|error| Error::io("make a latch", error))?);
+    let enrollment = Enrollment::new(
+        store,
+        Pool::start(settings)?,
+        Clock::System,
+        settings::keys(config),
+        config.ssh.command_timeout,
+        stop,
+    );
+    let actor = Actor::command_line();
+    let placed = enrollment.place(id, replace, &actor)?;
+    Ok((placed, enrollment.verify(id, &actor)?))
 }

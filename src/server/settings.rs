@@ -15,7 +15,7 @@ use crate::ssh::{self, HostKeyPolicy};
 use crate::terminal;
 
 /// R10.4: secrets.ini may name the key of machines that name none.
-pub(super) fn keys(config: &Config) -> Keys {
+pub(crate) fn keys(config: &Config) -> Keys {
     let keys = Keys::of(&config.ssh.keys_directory);
     Keys { default: config.secrets.key_path().unwrap_or(keys.default), ..keys }
 }
@@ -56,7 +56,7 @@ pub(super) fn trusted_proxies(config: &Config) -> Result<Vec<http::Prefix>> {
     parsed.map_err(|problem| Error::Config(vec![format!("[api] trusted_proxies: {problem}")]))
 }
 
-pub(super) fn ssh(config: &Config) -> ssh::Settings {
+pub(crate) fn ssh(config: &Config) -> ssh::Settings {
     let accept_new = config.ssh.accept_new_host_keys;
     ssh::Settings {
         known_hosts: config.ssh.known_hosts_path.clone(),
@@ -70,7 +70,7 @@ pub(super) fn ssh(config: &Config) -> ssh::Settings {
     }
 }
 
-pub(super) fn git(config: &Config) -> sync::Settings {
+pub(crate) fn git(config: &Config) -> sync::Settings {
     sync::Settings {
         url: config.git.repository_url.clone(),
         branch: config.git.branch.clone(),

@@ -149,6 +149,11 @@ impl KnownHosts {
         self.of(names(host, port)).map(|entry| entry.key.kind.as_str()).collect()
     }
 
+    /// The keys written down for a host, as they stand in lines.
+    pub(super) fn keys(&self, host: &str, port: u16) -> Vec<&HostKey> {
+        self.of(names(host, port)).map(|entry| &entry.key).collect()
+    }
+
     fn of(&self, names: Vec<String>) -> impl Iterator<Item = &Entry> {
         let for_one = move |entry: &&Entry| !entry.revoked && entry.hosts.match_one_of(&names);
         self.entries.iter().filter(for_one)

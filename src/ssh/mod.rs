@@ -30,6 +30,8 @@ mod wait;
 pub use failure::{Failure, Kind};
 pub use pool::{Figures, Pool};
 pub use shell::{Shell, ShellEvent, Size};
+pub use trust::{KnownKey, known_keys};
+pub use wait::Pause;
 
 /// How connections are made and kept.
 #[derive(Debug, Clone)]

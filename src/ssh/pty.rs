@@ -11,7 +11,7 @@ use super::command::{end_of, last_error};
 use super::connect::{another_channel, is_refused_channel, said_by};
 use super::pool::Shared;
 use super::session::{Session, Trouble, code, number};
-use super::{Exit, Failure, Kind, Shell, ShellEvent, Size, Target};
+use super::{Exit, Failure, Kind, Pause, Shell, ShellEvent, Size, Target};
 use crate::threads::Bell;
 
 /// What the terminal in the browser is compatible with.
@@ -87,6 +87,8 @@ pub(super) struct PoolShell {
     heard: Instant,
     /// Since when there is no answer to the question whether the machine is there.
     asked: Option<Instant>,
+    /// Input waits for room in the socket.
+    wants_room: bool,
     /// The bell was what happened last: something else comes first now.
     woken: bool,
     ended: Option<Exit>,
@@ -122,6 +124,7 @@ impl PoolShell {
             telling: None,
             heard: Instant::now(),
             asked: None,
+            wants_room: false,
             woken: false,
             ended: None,
             buffer: vec![0; PIECE],
@@ -271,17 +274,27 @@ impl Shell for PoolShell {
             if self.woken {
                 return Ok(ShellEvent::Woken);
             }
-            let wants_room = match self.turn(read) {
+            match self.turn(read) {
                 Ok(Turn::Event(event)) => return Ok(event),
                 Ok(Turn::More) => continue,
-                Ok(Turn::Nothing { wants_room }) => wants_room,
+                Ok(Turn::Nothing { wants_room }) => self.wants_room = wants_room,
                 Err(trouble) => return Err(self.failure(&trouble)),
-            };
+            }
             if Instant::now() >= deadline {
                 return Ok(ShellEvent::TimedOut);
             }
-            self.session.listen(wants_room, wake, deadline.min(self.silent_until()));
+            self.pause(deadline).wait(wake);
         }
+    }
+
+    fn pause(&mut self, deadline: Instant) -> Pause {
+        self.session.pause(self.wants_room, deadline.min(self.silent_until()))
+    }
+
+    fn push(&mut self) -> bool {
+        // Sending takes in what has come.
+        let sent = matches!(self.feed(), Ok(false)) && self.input.is_empty() && !self.refused;
+        !sent || self.channel.read_window().available > 0 || self.channel.eof()
     }
 
     fn write(&mut self, data: &[u8]) -> usize {

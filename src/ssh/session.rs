@@ -19,8 +19,8 @@ use rustix::net::{
 use ssh2::{BlockDirections, ErrorCode};
 
 use super::command::Command;
-use super::wait::{Woken, ready, wait, wait_beside};
-use crate::threads::{Bell, Latch};
+use super::wait::{Pause, Woken, ready, wait};
+use crate::threads::Latch;
 
 /// How long sent bytes may stay without an answer from the other machine before the kernel calls
 /// the connection dead, in milliseconds. With the keepalive that bounds how long a cut link stays
@@ -226,16 +226,16 @@ impl Session {
         }
     }
 
-    /// Waits for something to read, for room to send when `out` or libssh2 wants that, or for the
-    /// bell. The caller looks at all of them afterwards, and keeps the connection alive.
-    pub(super) fn listen(&self, out: bool, wake: &Bell, deadline: Instant) {
+    /// What to wait for: something to read, and room to send when `out` or libssh2 wants that. The
+    /// caller looks at all of it afterwards, and keeps the connection alive.
+    pub(super) fn pause(&self, out: bool, until: Instant) -> Pause {
         let sending = self.is_sending();
         let mut events = PollFlags::empty();
         events.set(PollFlags::OUT, out || sending);
         // What was left unread now is read when a packet that is half sent has gone.
         events.set(PollFlags::IN, !sending || !self.readable());
         self.acknowledge();
-        wait_beside(&*self.socket, events, wake, deadline);
+        Pause { socket: Arc::clone(&self.socket), events, until }
     }
 
     /// How often an idle connection is to be kept alive.
@@ -267,10 +267,13 @@ impl Session {
         }
     }
 
-    /// False when libssh2 has another idea of when one is due. What cannot be sent now, since the
-    /// other side takes nothing, is on its way.
+    /// False when libssh2 has another idea of when one is due, and before the login, where it would
+    /// be an offence. What cannot be sent now, since the other side takes nothing, is on its way.
     fn send_keepalive(&mut self) -> bool {
         self.next_keepalive = Instant::now() + self.keepalive;
+        if !self.ssh.authenticated() {
+            return false;
+        }
         if !self.writable() || self.is_sending() {
             return true;
         }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, Pause};
 use crate::threads::Bell;
 
 /// A login shell on a PTY (RFC 4254 section 6.2), on a connection of its own, which is left alive
@@ -19,6 +19,15 @@ pub trait Shell: Send {
     /// The connection died or the machine has fallen silent: how the shell ended is not known, and
     /// what came in with the end of the connection is lost with it.
     fn next(&mut self, read: bool, wake: &Bell, deadline: Instant) -> Result<ShellEvent, Failure>;
+
+    /// What to wait for until the deadline when [`Shell::next`] had nothing to tell: so a shell that
+    /// several threads use in turn is waited for while it is free.
+    fn pause(&mut self, deadline: Instant) -> Pause;
+
+    /// Sends now what fits of the input that was taken. True when whoever waits for the shell has to
+    /// look at it: what came in meanwhile, or could not be sent, does not end a pause. A failure
+    /// shows at [`Shell::next`]. Never blocks.
+    fn push(&mut self) -> bool;
 
     /// Takes input as far as there is room, and says how many bytes it took: `next` sends them.
     /// When it took less than all, [`ShellEvent::Room`] tells when to come again. Never blocks.

@@ -11,6 +11,35 @@ use super::known_hosts::{Entry, HostKey, KnownHosts, Remark, Verdict, name};
 use super::{Failure, HostKeyPolicy, Kind, Target};
 use crate::threads::lock;
 
+/// A known key of a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownKey {
+    /// The host as it stands in a file of known hosts, with its port.
+    pub host: String,
+    /// Type and key, as they stand there.
+    pub key: String,
+    /// The type and the fingerprint, as `ssh-keygen -l` prints it.
+    pub fingerprint: String,
+}
+
+/// The keys that a file of known hosts has for a host; none where there is no file.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn known_keys(file: &Path, host: &str, port: u16) -> io::Result<Vec<KnownKey>> {
+    let bytes = match fs::read(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        read => read?,
+    };
+    let (known, _) = KnownHosts::parse(&String::from_utf8_lossy(&bytes));
+    let one = |key: &HostKey| KnownKey {
+        host: name(host, port),
+        key: key.fields(),
+        fingerprint: format!("{} {}", key.kind(), key.fingerprint()),
+    };
+    Ok(known.keys(host, port).into_iter().map(one).collect())
+}
+
 /// The algorithms that we accept from hosts, the best first. RSA never signs with SHA-1.
 const ALGORITHMS: [(&str, &str); 6] = [
     ("ssh-ed25519", "ssh-ed25519"),

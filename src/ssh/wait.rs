@@ -1,6 +1,7 @@
 //! Waiting: one poll over a descriptor, a latch and a deadline. Nothing here sleeps otherwise.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -47,14 +48,25 @@ pub(super) fn wait(
     }
 }
 
-/// Waits until `fd` may have one of `events`, the bell rings, or the deadline has passed.
-pub(super) fn wait_beside(fd: impl AsFd, events: PollFlags, wake: &Bell, deadline: Instant) {
-    let time = timespec(deadline.saturating_duration_since(Instant::now()));
-    let mut fds = [
-        PollFd::from_borrowed_fd(fd.as_fd(), events),
-        PollFd::from_borrowed_fd(wake.as_fd(), PollFlags::IN),
-    ];
-    let _ = poll(&mut fds, Some(&time)); // the caller looks at everything anyway
+/// What a connection waits for. It can be waited for while nobody has the connection itself.
+#[derive(Debug)]
+pub struct Pause {
+    pub(super) socket: Arc<OwnedFd>,
+    pub(super) events: PollFlags,
+    pub(super) until: Instant,
+}
+
+impl Pause {
+    /// Waits until there may be something to do, the bell rings, or the time has come. Look at
+    /// everything afterwards.
+    pub fn wait(&self, wake: &Bell) {
+        let time = timespec(self.until.saturating_duration_since(Instant::now()));
+        let mut fds = [
+            PollFd::from_borrowed_fd(self.socket.as_fd(), self.events),
+            PollFd::from_borrowed_fd(wake.as_fd(), PollFlags::IN),
+        ];
+        let _ = poll(&mut fds, Some(&time));
+    }
 }
 
 /// Whether `fd` has one of `events` now.

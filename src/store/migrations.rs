@@ -44,6 +44,22 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<()> {
     version(connection, path).map(|_| ())
 }
 
+/// The version of the database, and the one that this program works with.
+pub(super) fn versions(connection: &Connection, path: &Path) -> Result<(u32, u32)> {
+    version(connection, path).map(|version| (version, LATEST))
+}
+
+/// Refuses all versions but the one that this program works with.
+pub(super) fn is_latest(connection: &Connection, path: &Path) -> Result<()> {
+    match version(connection, path)? {
+        LATEST => Ok(()),
+        version => Err(Error::Config(vec![format!(
+            "the database {path:?} has version {version}, this program works with {LATEST}\n\
+             start the server once: it keeps a copy and brings the database up to date"
+        )])),
+    }
+}
+
 fn version(connection: &Connection, path: &Path) -> Result<u32> {
     let version: u32 = connection
         .pragma_query_value(None, "user_version", |row| row.get(0))

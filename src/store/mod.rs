@@ -1,6 +1,7 @@
 //! The database: opening, pragmas, reading and writing under one lock. It names no feature; each
 //! feature has its SQL in its own `store.rs`.
 
+mod copies;
 mod migrations;
 
 use std::fs::OpenOptions;
@@ -14,6 +15,8 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::error::{Error, Result};
 use crate::threads::lock;
+
+pub use copies::Examined;
 
 /// One connection behind a mutex. Closures given to [`Store::read`] and [`Store::write`] hold SQL
 /// only: whoever waits for a socket or a machine inside would stop everybody else.
@@ -54,23 +57,6 @@ impl Store {
         let connection = Connection::open_with_flags(path, flags)
             .map_err(|error| failed(format!("open the database {path:?}"), error))?;
         migrations::check(&connection, path)
-    }
-
-    /// Copies a database into a new file, consistent also while a server writes to it.
-    ///
-    /// # Errors
-    /// There is no database of ours, the copy exists already, or it cannot be written.
-    pub fn copy(path: &Path, copy: &Path) -> Result<()> {
-        Store::inspect(path)?;
-        let doing = || format!("copy the database {path:?} to {copy:?}");
-        private(copy, OpenOptions::new().create_new(true))
-            .map_err(|error| Error::io(doing(), error))?;
-        let connection = Connection::open(path).map_err(|error| failed(doing(), error))?;
-        connection
-            .busy_timeout(Duration::from_secs(10))
-            .and_then(|()| connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()]))
-            .map(|_| ())
-            .map_err(|error| failed(doing(), error))
     }
 
     /// Runs `body` with the connection.

@@ -1,7 +1,6 @@
 //! A browser on a workspace: what it is told, and what it orders. It holds no shell: when it goes,
 //! the shells stay for a while.
 
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use super::audience::Farewell;
@@ -86,9 +85,15 @@ impl Attachment {
         Ok(Attachment { terminals, desk, actor, id, bell, fresh, next: None, turn: 0 })
     }
 
-    /// Readable when there may be something to tell or to do: see [`Attachment::rung`].
-    pub fn bell(&self) -> BorrowedFd<'_> {
-        self.bell.as_fd()
+    /// Rung when there may be something to tell or to do: see [`Attachment::rung`].
+    pub fn bell(&self) -> Arc<Bell> {
+        Arc::clone(&self.bell)
+    }
+
+    /// Has `deliver` called when there is output, by the thread that brings it. It tells what there is
+    /// to tell, without waiting, and gives false when that could not be done: then the bell is rung.
+    pub fn deliver(&self, deliver: impl Fn() -> bool + Send + Sync + 'static) {
+        self.desk.audience.deliver(self.id, Arc::new(deliver));
     }
 
     /// Silences the bell; look at everything afterwards.

@@ -20,9 +20,13 @@ struct State {
     over: Option<Farewell>,
 }
 
+/// Tells a browser at once what there is to tell; false when that has to wait for its own thread.
+pub(super) type Deliver = Arc<dyn Fn() -> bool + Send + Sync>;
+
 struct Seat {
     id: u64,
     bell: Arc<Bell>,
+    deliver: Option<Deliver>,
     end: Option<Farewell>,
 }
 
@@ -42,7 +46,7 @@ impl Audience {
     pub(super) fn enter(&self, id: u64, bell: Arc<Bell>) {
         let mut state = lock(&self.state);
         let end = state.over;
-        state.seats.push(Seat { id, bell, end });
+        state.seats.push(Seat { id, bell, deliver: None, end });
         state.empty = None;
     }
 
@@ -70,6 +74,27 @@ impl Audience {
     /// Wakes all of them.
     pub(super) fn ring(&self) {
         lock(&self.state).seats.iter().for_each(|seat| seat.bell.ring());
+    }
+
+    /// Has this one be told of output by whoever brings it, which saves waking its own thread.
+    pub(super) fn deliver(&self, id: u64, deliver: Deliver) {
+        let mut state = lock(&self.state);
+        let seat = state.seats.iter_mut().find(|seat| seat.id == id);
+        seat.into_iter().for_each(|seat| seat.deliver = Some(Arc::clone(&deliver)));
+    }
+
+    /// There is output: tells it to all of them, or wakes them.
+    pub(super) fn output(&self) {
+        let seats: Vec<_> = {
+            let state = lock(&self.state);
+            let seats = state.seats.iter();
+            seats.map(|seat| (Arc::clone(&seat.bell), seat.deliver.clone())).collect()
+        };
+        for (bell, deliver) in seats {
+            if !deliver.is_some_and(|deliver| deliver()) {
+                bell.ring();
+            }
+        }
     }
 
     /// Sends one away.

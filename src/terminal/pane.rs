@@ -7,11 +7,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::audience::Audience;
+use super::recording::Recorder;
 use super::{PaneName, PaneState, PaneStatus, Told};
 use crate::ssh::{Shell, Size};
 use crate::threads::{Bell, Handle, Latch, lock};
 
 use screen::{FLOWS_AT, HELD_AT, Mark, Piece, Screen};
+use utf8::Characters;
 
 mod modes;
 pub(super) mod relay;
@@ -31,6 +33,8 @@ pub(super) struct Pane {
     /// Rung for the thread of the shell.
     bell: Bell,
     audience: Arc<Audience>,
+    /// None while there is no shell. Before `state`, when both are locked.
+    live: Mutex<Option<Live>>,
     state: Mutex<State>,
     /// The status has changed.
     changed: Condvar,
@@ -43,8 +47,8 @@ struct State {
     size: Size,
     /// What was typed and is not on its way.
     input: VecDeque<u8>,
-    /// Somebody has typed since the thread asked.
-    typed: bool,
+    /// When somebody has typed last.
+    typed: Instant,
     /// The size is to be told.
     resized: bool,
     /// What fills the screen is to draw it again.
@@ -80,8 +84,14 @@ pub(super) struct Orders {
     pub(super) size: Option<Size>,
     /// The screen is to be drawn again.
     pub(super) redraw: bool,
-    /// Somebody has typed.
-    pub(super) typed: bool,
+}
+
+/// A shell that is there, for the pane's thread and for whoever types.
+struct Live {
+    shell: Box<dyn Shell>,
+    recorder: Option<Recorder>,
+    /// What was typed, for the recording.
+    typed: Characters,
 }
 
 impl Pane {
@@ -96,7 +106,7 @@ impl Pane {
             error: None,
             size: Size::USUAL,
             input: VecDeque::new(),
-            typed: false,
+            typed: Instant::now(),
             resized: false,
             redraw: false,
             end: None,
@@ -106,7 +116,8 @@ impl Pane {
             closed: false,
         };
         let bell = Bell::new()?;
-        Ok(Pane { name, bell, audience, state: Mutex::new(state), changed: Condvar::new() })
+        let (live, state) = (Mutex::new(None), Mutex::new(state));
+        Ok(Pane { name, bell, audience, live, state, changed: Condvar::new() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -175,16 +186,26 @@ impl Pane {
         Ok(())
     }
 
-    /// Types. False when there is no shell, not even one that is on its way.
+    /// Types. False when there is no shell, not even one that is on its way. Where the pane's thread
+    /// has nothing to do but to wait, it is not woken for that.
     pub(super) fn input(&self, data: &[u8]) -> bool {
         let mut state = self.state();
         if !state.is_live() {
             return false;
         }
         state.input.extend(data);
-        state.typed = true;
+        state.typed = Instant::now();
         drop(state);
-        self.bell.ring();
+        let waits = match self.live.try_lock() {
+            Ok(mut live) => live.as_mut().is_none_or(|live| {
+                self.feed(live);
+                live.shell.push()
+            }),
+            Err(_) => true,
+        };
+        if waits {
+            self.bell.ring();
+        }
         true
     }
 
@@ -345,21 +366,27 @@ impl Pane {
             end: state.end.clone(),
             size: std::mem::take(&mut state.resized).then_some(state.size),
             redraw: std::mem::take(&mut state.redraw),
-            typed: std::mem::take(&mut state.typed),
         }
     }
 
-    /// Gives the shell as much of the input as it takes, and shows it to `watch`.
-    pub(super) fn feed(&self, shell: &mut dyn Shell, mut watch: impl FnMut(&[u8])) {
+    /// The shell, for as long as it is needed, and without waiting for anything meanwhile.
+    fn live(&self) -> MutexGuard<'_, Option<Live>> {
+        lock(&self.live)
+    }
+
+    /// Gives the shell as much of the input as it takes.
+    fn feed(&self, live: &mut Live) {
         let mut state = self.state();
         let full = state.input.len() >= INPUT;
         loop {
             let (front, _) = state.input.as_slices();
-            let taken = if front.is_empty() { 0 } else { shell.write(front) };
+            let taken = if front.is_empty() { 0 } else { live.shell.write(front) };
             if taken == 0 {
                 break;
             }
-            watch(&front[..taken]);
+            if let Some(recorder) = &mut live.recorder {
+                recorder.input(&live.typed.push(&front[..taken]));
+            }
             state.input.drain(..taken);
         }
         if full && state.input.len() < INPUT {
@@ -368,17 +395,20 @@ impl Pane {
         }
     }
 
-    /// Shows output, and says whether there may be more at once.
-    pub(super) fn show(&self, text: &str) -> bool {
+    /// Shows output.
+    pub(super) fn show(&self, text: &str) {
         if !text.is_empty() {
             self.state().screen.push(text);
-            self.audience.ring();
+            self.audience.output();
         }
-        self.flows()
     }
 
-    /// Whether browsers take what comes, and if not, the time at which one is dropped that holds
-    /// another one up.
+    /// When somebody has typed last.
+    pub(super) fn typed(&self) -> Instant {
+        self.state().typed
+    }
+
+    /// Whether browsers take what comes.
     pub(super) fn flows(&self) -> bool {
         let mut state = self.state();
         if !state.held && state.screen.unread() >= HELD_AT {

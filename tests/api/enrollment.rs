@@ -35,6 +35,7 @@ fn verify() {
     each_content(&fleet, &linkops);
     one_that_cannot_be_reached(&fleet, &linkops);
     a_key_that_others_can_read(&fleet, &linkops);
+    a_key_that_is_not_in_its_directory(&fleet, &linkops);
     bad_input(&linkops);
 }
 
@@ -119,6 +120,18 @@ fn a_key_that_others_can_read(fleet: &Fleet, linkops: &LinkOps) {
     let ours = fleet.directory().to_str().unwrap();
     assert!(!text.contains(ours), "{text}");
     assert!(linkops.log().contains(ours), "the log names it: {}", linkops.log());
+}
+
+/// R10.2: the keys are those of `keys_directory`, and no others.
+fn a_key_that_is_not_in_its_directory(fleet: &Fleet, linkops: &LinkOps) {
+    let key = fleet.keys().join("id_ed25519");
+    let elsewhere = fleet.directory().join("id_ed25519");
+    fs::rename(&key, &elsewhere).unwrap();
+    let reply = linkops.post("/api/links/vps-01/verify", &json!({}));
+    fs::rename(&elsewhere, &key).unwrap();
+    let error = failure(&reply, 503, "SSH_CONNECTION_FAILED");
+    assert!(error["message"].as_str().unwrap().contains("id_ed25519"), "{error}");
+    linkops.post("/api/links/vps-01/verify", &json!({})).expect(200);
 }
 
 fn bad_input(linkops: &LinkOps) {

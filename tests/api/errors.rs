@@ -148,12 +148,21 @@ fn broken_framing(linkops: &LinkOps) {
 
 /// A request that may well fail.
 #[derive(Debug, Clone)]
-struct Attempt {
+pub(super) struct Attempt {
     method: String,
     path: String,
     content_type: &'static str,
     body: Vec<u8>,
     token: Option<String>,
+}
+
+impl Attempt {
+    pub(super) fn send(&self, linkops: &LinkOps) -> Reply {
+        let bearer = self.token.as_ref().map(|token| format!("Bearer {token}"));
+        let mut headers = vec![("Content-Type", self.content_type)];
+        headers.extend(bearer.as_deref().map(|bearer| ("Authorization", bearer)));
+        send(linkops.address(), &self.method, &self.path, &headers, &self.body)
+    }
 }
 
 fn path() -> impl Strategy<Value = String> {
@@ -205,7 +214,7 @@ fn path() -> impl Strategy<Value = String> {
         .prop_map(|(path, query)| path + &query)
 }
 
-fn attempt(token: String) -> impl Strategy<Value = Attempt> {
+pub(super) fn attempt(token: String) -> impl Strategy<Value = Attempt> {
     let method = prop_oneof![
         8 => select(vec!["GET", "POST", "PUT", "PATCH", "DELETE"]).prop_map(str::to_owned),
         1 => select(vec!["HEAD", "OPTIONS", "TRACE", "CONNECT"]).prop_map(str::to_owned),
@@ -246,17 +255,14 @@ fn attempt(token: String) -> impl Strategy<Value = Attempt> {
     )
 }
 
-/// P36
+/// P36, R12.5
 fn any_failure(linkops: &LinkOps) {
     // What a body never tells: where we are, how we are made, what we said to the database.
     let ours = linkops.directory().to_str().unwrap().to_owned();
     let secrets =
         [&ours[..], "src/", ".rs", "panicked", "backtrace", "SELECT ", "sqlite", "rusqlite"];
     let check = |one: Attempt| {
-        let bearer = one.token.as_ref().map(|token| format!("Bearer {token}"));
-        let mut headers = vec![("Content-Type", one.content_type)];
-        headers.extend(bearer.as_deref().map(|bearer| ("Authorization", bearer)));
-        let reply = send(linkops.address(), &one.method, &one.path, &headers, &one.body);
+        let reply = one.send(linkops);
         prop_assert!(reply.header("x-request-id").is_some_and(|id| !id.is_empty()));
         prop_assert!(reply.status < 500 || [501, 503].contains(&reply.status), "{}", reply.status);
         if reply.status < 400 || one.method == "HEAD" {

@@ -10,6 +10,7 @@ mod git;
 mod groups;
 mod limits;
 mod links;
+mod logged;
 mod openapi;
 mod operations;
 mod queue;
@@ -98,7 +99,7 @@ fn command(linkops: &LinkOps, arguments: &[&str], input: &str) -> Output {
 
 /// Makes a user with the command line, while the server runs, and gives a token of theirs.
 #[track_caller]
-fn person(linkops: &LinkOps, name: &str, role: &str) -> String {
+pub(super) fn person(linkops: &LinkOps, name: &str, role: &str) -> String {
     let arguments = ["user", "add", name, "--role", role, "--password-stdin"];
     let done = command(linkops, &arguments, &format!("{PASSWORD}\n"));
     assert!(done.status.success(), "{done:?}");

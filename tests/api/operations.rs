@@ -59,6 +59,7 @@ fn operations() {
     let statuses: Vec<_> = runs.iter().map(|one| one["status"].as_str().unwrap()).collect();
     assert_eq!(statuses, ["success", "failed", "partial", "success", "failed"]);
     shape_of_one(&runs[1], &commit);
+    without_output(&linkops, &runs[1]);
     filters(&linkops, &runs);
     pages(&linkops, &runs);
     bad_parameters(&linkops);
@@ -94,6 +95,20 @@ fn shape_of_one(one: &Value, commit: &str) {
     assert!(bad["duration"].is_i64() && bad["truncated"] == false);
     assert_eq!((&good["status"], &good["exit_code"]), (&json!("skipped"), &Value::Null));
     assert_eq!((&good["started"], &good["duration"]), (&Value::Null, &Value::Null));
+}
+
+/// The same but for what was printed, for whoever follows the events anyway.
+fn without_output(linkops: &LinkOps, one: &Value) {
+    let address = format!("/api/operations/{}", one["id"].as_str().unwrap());
+    let mut wanted = one.clone();
+    for log in wanted["logs"].as_array_mut().unwrap() {
+        let output = ["stdout", "stderr", "stdout_base64", "stderr_base64"];
+        output.iter().for_each(|key| drop(log.as_object_mut().unwrap().remove(*key)));
+    }
+    assert_eq!(linkops.get(&format!("{address}?output=false")).expect(200), wanted);
+    assert_eq!(linkops.get(&format!("{address}?output=true")).expect(200), *one);
+    let wrong = linkops.get(&format!("{address}?output=no")).expect(400);
+    assert!(wrong["error"]["details"]["fields"]["output"].is_string(), "{wrong}");
 }
 
 /// R11.4, R11.5, P34 at the API.

@@ -31,6 +31,13 @@ fn claims(token: &str) -> Value {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
 }
 
+/// The token, as it will be when its time is over.
+pub(super) fn expired(token: &str) -> String {
+    let mut claims = claims(token);
+    claims["exp"] = json!(linkops::clock::Clock::System.now() / 1_000 - 1);
+    signed(&json!({ "typ": "JWT", "alg": "HS256" }), &claims, SECRET)
+}
+
 /// What is wrong with a token.
 #[derive(Debug, Clone)]
 enum Wrong {

@@ -21,6 +21,7 @@ type Ends = Arc<Mutex<Vec<End>>>;
 
 /// Answers each message with itself, up to "end", which asks for a closing with 1008.
 fn echo_messages(socket: &mut Socket, bell: &Latch) -> End {
+    let watch = socket.watch().unwrap();
     loop {
         if socket.stopping() {
             return End::Close(1001, "stopping");
@@ -38,7 +39,8 @@ fn echo_messages(socket: &mut Socket, bell: &Latch) -> End {
                 socket.flush()?;
             }
             socket.keep_alive()?;
-            socket.wait(!socket.is_sending(), bell.as_fd(), Instant::now() + LONG)
+            let wish = socket.wish(!socket.is_sending(), Instant::now() + LONG);
+            watch.wait(&wish, bell.as_fd())
         };
         if let Err(end) = { turn }() {
             return end;

@@ -3,6 +3,7 @@
 
 mod asked;
 mod follow;
+mod history;
 mod queue;
 mod split;
 mod start;

@@ -122,3 +122,20 @@ fn a_login_that_is_cut_is_tried_again() {
     lab.sshd.resume();
     assert_eq!(run.join().unwrap().unwrap().stdout, b"through\n");
 }
+
+/// Before the login a keepalive would be an offence. How long it may take is told by its own limit.
+#[test]
+fn a_slow_login_is_waited_for() {
+    let lab = Lab::with(Options::default(), |settings| settings.keepalive = Duration::ZERO);
+    let link = Cuttable::start(lab.sshd.port());
+    let target = over(&link, &lab);
+    link.stall();
+    let pool = lab.pool.clone();
+    let run = std::thread::spawn(move || run_on(&pool, &target, "echo through", b""));
+    wait_until(patience(), "it has begun", || link.accepted() == 1);
+    let late = Instant::now() + Duration::from_secs(7);
+    wait_until(patience(), "a silent connection would be lost", || Instant::now() > late);
+    link.flow();
+    assert_eq!(run.join().unwrap().unwrap().stdout, b"through\n");
+    assert_eq!((link.accepted(), lab.sshd.logins()), (1, 1), "{}", lab.sshd.log());
+}

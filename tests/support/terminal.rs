@@ -152,14 +152,15 @@ impl Tab {
     pub fn wait(&mut self, what: &str, mut holds: impl FnMut(&mut Tab) -> bool) {
         let deadline = deadline();
         while !holds(self) {
-            let shown: String = format!("{:?}", self.seen).chars().take(4000).collect();
-            assert!(Instant::now() < deadline, "waited in vain: {what}\n{shown}");
-            assert!(
-                self.read(LOOK) || holds(self),
-                "closed with {:?}: {what}\n{shown}",
-                self.closed
-            );
+            assert!(Instant::now() < deadline, "waited in vain: {what}\n{}", self.shown());
+            let open = self.read(LOOK) || holds(self);
+            assert!(open, "closed with {:?}: {what}\n{}", self.closed, self.shown());
         }
+    }
+
+    /// The beginning of all that was seen.
+    fn shown(&self) -> String {
+        format!("{:?}", self.seen).chars().take(4000).collect()
     }
 
     /// Reads until a pane has shown this text. What is typed comes back, so it must spell the text

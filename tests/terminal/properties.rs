@@ -1,6 +1,7 @@
 //! Properties of terminals, each over many cases on the same real machines.
 
 use super::*;
+use crate::inventory_model::cases;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
@@ -11,9 +12,8 @@ use tungstenite::Message;
 const PANES: [&str; 4] = ["A", "B", "C", "D"];
 
 /// Runs a property over cases that share what they run on.
-fn check<S: Strategy>(cases: u32, strategy: S, test: impl Fn(S::Value)) {
-    let config =
-        Config { cases, max_shrink_iters: 20, failure_persistence: None, ..Config::default() };
+fn check<S: Strategy>(cases: Config, strategy: S, test: impl Fn(S::Value)) {
+    let config = Config { max_shrink_iters: 20, ..cases };
     let outcome = TestRunner::new(config).run(&strategy, |value| {
         test(value);
         Ok(())
@@ -35,7 +35,7 @@ fn p23_what_goes_in_comes_out_unchanged_and_in_order_per_pane() {
     wait_until(deadline(), "they run", || lab.fleet.sshd.running("cat").len() == 4);
     let tab = RefCell::new(tab);
     let pieces = proptest::collection::vec((0_usize..4, "(?s).{0,40}"), 0..20);
-    check(200, pieces, |pieces| {
+    check(cases(200), pieces, |pieces| {
         let mut tab = tab.borrow_mut();
         PANES.iter().for_each(|pane| tab.forget(pane));
         let mut expected = [const { String::new() }; 4];
@@ -72,7 +72,7 @@ fn p23_any_output_arrives_as_its_text_at_every_browser() {
     let tabs = RefCell::new((one, two));
     let byte = prop_oneof![4 => 0x20_u8..0x7f, 2 => any::<u8>(), 2 => 0x80_u8..=0xff];
     let bytes = proptest::collection::vec(byte, 0..200);
-    check(100, (bytes, any::<Index>()), |(bytes, at)| {
+    check(cases(100), (bytes, any::<Index>()), |(bytes, at)| {
         let (one, two) = &mut *tabs.borrow_mut();
         one.forget("A");
         two.forget("A");
@@ -113,7 +113,7 @@ fn p22_only_a_machine_that_proves_itself_gets_a_shell() {
         1 => Just(None),
         1 => "[A-Z0-9-]{0,50}".prop_map(Some),
     ];
-    check(100, content, |content| {
+    check(cases(100), content, |content| {
         let tab = &mut *tab.borrow_mut();
         match &content {
             Some(text) => fs::write(&file, text).unwrap(),
@@ -171,7 +171,7 @@ fn p24_nothing_is_left_however_it_ends() {
         Just(Way::Cut),
         Just(Way::Early),
     ];
-    check(100, (way, 1_usize..3, any::<bool>()), |(way, panes, busy)| {
+    check(cases(100), (way, 1_usize..3, any::<bool>()), |(way, panes, busy)| {
         let panes = &PANES[..panes];
         let mut tab = lab.open();
         panes.iter().for_each(|pane| tab.connect(pane));

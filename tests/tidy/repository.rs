@@ -3,7 +3,7 @@
 
 use super::rules::{Problem, problem};
 use super::source::Source;
-use super::table::{LAYERS, NO_MACHINE_PATHS};
+use super::table::{LAYERS, LONGEST_FILE, NO_MACHINE_PATHS};
 
 /// Each file of `sql/` is a step, and the steps stand in the order of their names.
 pub(super) fn migrations(files: &[String], steps: &str) -> Vec<Problem> {
@@ -69,6 +69,32 @@ pub(super) fn origins(lock: &str) -> Vec<Problem> {
             problem("Cargo.lock", number, "it is not from crates.io; auditors look there")
         })
         .collect()
+}
+
+/// A file of the console: what it is, its length, and nothing that makes markup or code of a text.
+pub(super) fn console(file: &str, text: &str) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let says = ["// ", "/* ", "//! ", "#!", "<"];
+    let silent = |line: &str| !says.iter().any(|start| line.starts_with(start));
+    if text.lines().next().is_none_or(silent) {
+        let text = "it does not say what it is; begin the file with a comment";
+        problems.push(problem(file, 1, text));
+    }
+    let lines = text.lines().count();
+    if lines > LONGEST_FILE {
+        let text = format!("{lines} lines, more than {LONGEST_FILE}; split it by what it is about");
+        problems.push(problem(file, LONGEST_FILE + 1, text));
+    }
+    let words =
+        ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", " style=\""];
+    for (number, line) in (1..).zip(text.lines()) {
+        for word in words.iter().filter(|word| line.contains(**word)) {
+            let text =
+                format!("`{word}` makes markup or code of a text; use h() of web/core/dom.js");
+            problems.push(problem(file, number, text));
+        }
+    }
+    problems
 }
 
 /// The path of a checkout or of a home directory is true on one machine only.

@@ -36,7 +36,9 @@ pub(super) const LAYERS: &[Layer] = &[
     // Features.
     layer("audit", &["clock", "error", "store", "threads"], &["log", "rusqlite", "serde_json", "sha2"]),
     layer("auth", &["audit", "clock", "error", "store", "threads"], &["argon2", "base64", "getrandom", "hmac", "jsonwebtoken", "log", "rusqlite", "serde", "serde_json", "sha2"]),
+    layer("backup", &["audit", "clock", "error", "store"], &[]),
     layer("inventory", &["audit", "clock", "error", "ssh", "store", "threads", "words"], &["base64", "hmac", "log", "rusqlite", "rustix", "serde", "serde_json", "serde_yaml", "sha2"]),
+    layer("exchange", &["error", "inventory", "ssh"], &["serde_json"]),
     layer("enrollment", &["audit", "clock", "error", "inventory", "ssh", "store", "threads"], &["log", "rusqlite", "serde_json"]),
     layer("health", &["clock", "enrollment", "error", "inventory", "store", "threads"], &["crossbeam_channel", "log", "rusqlite", "rustix"]),
     layer("operations", &["audit", "clock", "error", "inventory", "ssh", "store", "threads", "words"], &["crossbeam_channel", "log", "rusqlite", "serde", "serde_json", "sha2", "similar"]),
@@ -44,8 +46,10 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("tables", &["auth", "clock", "error", "inventory", "operations", "store"], &["base64", "rusqlite", "serde_json", "sha2"]),
     // What brings them together.
     layer("api", &["audit", "auth", "clock", "enrollment", "error", "health", "http", "inventory", "operations", "ssh", "store", "tables", "terminal", "threads"], &["base64", "log", "serde", "serde_json", "serde_path_to_error"]),
-    layer("server", &["api", "audit", "auth", "clock", "config", "enrollment", "error", "health", "http", "inventory", "logging", "operations", "ssh", "store", "systemd", "terminal", "threads"], &["log", "rustix", "signal_hook"]),
-    layer("cli", &["audit", "auth", "config", "error", "server"], &[]),
+    layer("console", &["http"], &[]),
+    layer("server", &["api", "audit", "auth", "clock", "config", "console", "enrollment", "error", "health", "http", "inventory", "logging", "operations", "ssh", "store", "systemd", "terminal", "threads"], &["log", "rustix", "signal_hook"]),
+    layer("doctor", &["audit", "auth", "clock", "config", "error", "inventory", "server", "ssh", "store", "threads"], &["rustix"]),
+    layer("cli", &["audit", "auth", "backup", "clock", "config", "doctor", "error", "exchange", "inventory", "server", "ssh"], &[]),
 ];
 
 /// A name that some files know and no others.
@@ -76,7 +80,7 @@ pub(super) const ONLY: &[Only] = &[
     only("similar", &["src/operations/difference.rs"], "what it may cost is bounded in one place"),
     only("serde", &["src/api/", "src/auth/", "src/inventory/", "src/operations/store.rs"], "wire shapes stand in api, beside their handlers"),
     only("serde_path_to_error", &["src/api/json.rs"], "bodies are read in one place"),
-    only("std::process::Command", &["src/inventory/git.rs", "src/inventory/git/"], "git is the only program that LinkOps runs beside itself"),
+    only("std::process::Command", &["src/inventory/git.rs", "src/inventory/git/", "src/doctor/proxy.rs"], "git is the only program that the server runs; the doctor has curl ask the proxy"),
     only("std::thread::spawn", &[], "threads are started with threads::spawn: named, logged, joined"),
     only("std::thread::scope", &[], "threads are started with threads::spawn: named, logged, joined"),
     only("std::thread::Builder", &["src/threads.rs"], "threads are started with threads::spawn: named, logged, joined"),
@@ -89,7 +93,7 @@ pub(super) const ONLY: &[Only] = &[
     only("std::env::var_os", &["src/inventory/git.rs", "src/systemd.rs"], "git gets a chosen part of the environment; systemd speaks through it"),
     only("std::env::args", &["src/main.rs"], "arguments are parsed by cli"),
     only("println!", &[], "everything else goes to the log"),
-    only("eprintln!", &["src/cli.rs"], "everything else goes to the log"),
+    only("eprintln!", &["src/cli.rs", "src/cli/"], "everything else goes to the log"),
     only("print!", &[], "everything else goes to the log"),
     only("eprint!", &[], "everything else goes to the log"),
     only("dbg!", &[], "it is for the time of writing; use log::debug!"),

@@ -139,7 +139,8 @@ pub(super) fn json_object(node: &Node) -> Result<serde_json::Value, String> {
     }
 }
 
-fn json(node: &Node) -> Result<serde_json::Value, String> {
+/// Anything, as JSON.
+pub(super) fn json(node: &Node) -> Result<serde_json::Value, String> {
     use serde_json::Value;
     Ok(match node {
         Node::Null => Value::Null,

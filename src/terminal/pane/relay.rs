@@ -1,6 +1,6 @@
 //! The thread of a connected pane: it dials, has the machine prove what it is, opens the shell,
-//! and carries bytes both ways until the shell ends. It waits for both sides at once, in
-//! [`Shell::next`]: for the machine, and for the pane's bell.
+//! and carries bytes both ways until the shell ends. It waits for both sides at once: for the
+//! machine, and for the pane's bell.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use super::super::audience::Farewell;
 use super::super::{Desk, PaneName, Recorder, Tools, record};
 use super::utf8::Characters;
-use super::{Pane, Why};
+use super::{Live, Pane, Why};
 use crate::audit::Actor;
 use crate::error::{Error, Result};
-use crate::ssh::{Failure, Shell, ShellEvent, Size};
+use crate::ssh::{Failure, Pause, Shell, ShellEvent, Size};
 use crate::threads::{Latch, guard};
 
 /// How long a machine may take to give a PTY and a shell.
@@ -103,19 +103,28 @@ impl Session {
     }
 }
 
-/// A shell with what goes in and out.
+/// A shell with what goes in and out. The shell itself stands in the pane while it lives: whoever
+/// types gives it the input at once.
 struct Relay<'a> {
     session: &'a Session,
     pane: &'a Pane,
-    shell: Box<dyn Shell>,
     characters: Characters,
-    recorder: Option<Recorder>,
-    /// What was typed, for the recording.
-    typed: Characters,
-    /// Input or output was seen.
+    /// Output was seen, or there was nothing yet.
     active: Instant,
     /// The screen has another size until then.
     other_size: Option<Instant>,
+}
+
+/// What a look at the shell gave.
+enum Look {
+    /// Whole characters.
+    Output(String),
+    /// There are orders, or room for input.
+    Orders,
+    /// Nothing; this is to be waited for.
+    Nothing(Pause),
+    /// It has ended.
+    End(Why),
 }
 
 impl<'a> Relay<'a> {
@@ -125,17 +134,9 @@ impl<'a> Relay<'a> {
         shell: Box<dyn Shell>,
         recorder: Option<Recorder>,
     ) -> Relay<'a> {
-        let now = Instant::now();
-        Relay {
-            session,
-            pane,
-            shell,
-            characters: Characters::default(),
-            recorder,
-            typed: Characters::default(),
-            active: now,
-            other_size: None,
-        }
+        *pane.live() = Some(Live { shell, recorder, typed: Characters::default() });
+        let (characters, active) = (Characters::default(), Instant::now());
+        Relay { session, pane, characters, active, other_size: None }
     }
 
     /// Until the end; afterwards nothing is left of the shell.
@@ -145,9 +146,13 @@ impl<'a> Relay<'a> {
                 break why;
             }
         };
+        let live = self.pane.live().take();
         let rest = self.characters.finish();
-        self.show(rest);
-        self.shell.close(Instant::now() + CLOSING);
+        self.pane.show(rest);
+        if let Some(mut live) = live {
+            live.recorder.iter_mut().for_each(|recorder| recorder.output(rest));
+            live.shell.close(Instant::now() + CLOSING);
+        }
         why
     }
 
@@ -157,49 +162,56 @@ impl<'a> Relay<'a> {
             Ok(deadline) => deadline,
             Err(why) => return Some(why),
         };
-        match self.shell.next(flows, self.pane.bell(), deadline) {
-            Ok(ShellEvent::Output(data)) => {
+        match self.look(flows, deadline) {
+            Look::Output(text) => {
                 self.active = Instant::now();
-                let text = self.characters.push(&data);
-                self.show(&text);
+                self.pane.show(&text);
                 None
             }
-            Ok(ShellEvent::Woken | ShellEvent::Room) => self.obey(),
-            Ok(ShellEvent::TimedOut) => None,
-            Ok(ShellEvent::End(_)) => Some(Why::Exited),
-            Err(failure) => {
-                log::warn!(link = self.session.target.as_str(); "{failure}");
-                Some(Why::Failed(failure.told()))
+            Look::Orders => self.obey(),
+            Look::Nothing(pause) => {
+                pause.wait(self.pane.bell());
+                None
             }
+            Look::End(why) => Some(why),
         }
     }
 
-    fn show(&mut self, text: &str) {
-        self.recorder.iter_mut().for_each(|recorder| recorder.output(text));
-        self.pane.show(text);
+    /// Looks at the shell, while nobody else has it.
+    fn look(&mut self, flows: bool, deadline: Instant) -> Look {
+        let mut live = self.pane.live();
+        let Some(live) = live.as_mut() else { return Look::End(Why::Exited) };
+        match live.shell.next(flows, self.pane.bell(), Instant::now()) {
+            Ok(ShellEvent::Output(data)) => {
+                let text = self.characters.push(&data);
+                live.recorder.iter_mut().for_each(|recorder| recorder.output(&text));
+                Look::Output(text)
+            }
+            Ok(ShellEvent::Woken | ShellEvent::Room) => Look::Orders,
+            Ok(ShellEvent::TimedOut) => Look::Nothing(live.shell.pause(deadline)),
+            Ok(ShellEvent::End(_)) => Look::End(Why::Exited),
+            Err(failure) => {
+                log::warn!(link = self.session.target.as_str(); "{failure}");
+                Look::End(Why::Failed(failure.told()))
+            }
+        }
     }
 
     /// Does what browsers have ordered.
     fn obey(&mut self) -> Option<Why> {
+        let mut live = self.pane.live();
+        let live = live.as_mut()?;
         let orders = self.pane.orders();
         if orders.end.is_some() {
             return orders.end;
         }
-        if orders.typed {
-            self.active = Instant::now();
-        }
-        let (recorder, typed) = (&mut self.recorder, &mut self.typed);
-        self.pane.feed(self.shell.as_mut(), |data| {
-            if let Some(recorder) = recorder {
-                recorder.input(&typed.push(data));
-            }
-        });
+        self.pane.feed(live);
         if let Some(size) = orders.size {
             self.other_size = None;
-            self.shell.resize(size);
-            self.recorder.iter_mut().for_each(|one| one.resize(size.cols(), size.rows()));
+            live.shell.resize(size);
+            live.recorder.iter_mut().for_each(|one| one.resize(size.cols(), size.rows()));
         } else if orders.redraw {
-            self.shell.resize(other_size(self.pane.size()));
+            live.shell.resize(other_size(self.pane.size()));
             self.other_size = Some(Instant::now() + OTHER_SIZE);
         }
         None
@@ -209,7 +221,7 @@ impl<'a> Relay<'a> {
     fn due(&mut self, flows: bool) -> Result<Instant, Why> {
         let now = Instant::now();
         let settings = &self.session.tools.settings;
-        let idle = self.active + settings.idle_timeout;
+        let idle = self.active.max(self.pane.typed()) + settings.idle_timeout;
         if now >= idle {
             let seconds = settings.idle_timeout.as_secs();
             return Err(Why::Failed(format!("closed after {seconds} s without input and output")));
@@ -221,7 +233,8 @@ impl<'a> Relay<'a> {
         }
         if self.other_size.is_some_and(|until| now >= until) {
             self.other_size = None;
-            self.shell.resize(self.pane.size());
+            let size = self.pane.size();
+            self.pane.live().iter_mut().for_each(|live| live.shell.resize(size));
         }
         let slow = if flows { None } else { self.drop_slow(now) };
         let next =

@@ -3,13 +3,17 @@
 //! to be true is prepared here.
 
 use std::cell::Cell;
+use std::fmt::Display;
+use std::fs;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::super::{PASSWORD, failure, login, person};
+use super::super::tokens::expired;
+use super::super::{PASSWORD, failure, login, person, structured};
 use super::{each, examples};
 use crate::support::client::{Reply, send};
-use crate::support::document::{DOCUMENT, meant};
+use crate::support::document::{DOCUMENT, meant, operation};
 use crate::support::fleet::{Fleet, closed};
 use crate::support::linkops::LinkOps;
 use crate::support::schema::problems;
@@ -17,10 +21,11 @@ use crate::support::schema::problems;
 /// The largest body, in bytes.
 const LIMIT: usize = 2_048;
 
-/// Operations whose success takes more than one request, each with the test that shows it.
+/// Operations whose success takes more than one request, each with the test, as `file::name`, that
+/// shows it.
 const ELSEWHERE: &[(&str, &str)] = &[
-    ("receivePush", "a signature is made from the body: tests/api/webhook.rs"),
-    ("openTerminal", "tests/terminal/typing.rs"),
+    ("receivePush", "tests/api/webhook.rs::works"),
+    ("openTerminal", "tests/terminal/typing.rs::what_is_typed_is_run_and_what_is_printed_is_shown"),
 ];
 
 /// A request, to be changed before it is sent.
@@ -96,25 +101,28 @@ impl Ask {
         Ask { token: token.map(str::to_owned), ..self.clone() }
     }
 
-    fn send(&self, linkops: &LinkOps) -> Reply {
+    /// Path and query.
+    fn target(&self) -> String {
         let (mut path, mut query) = (self.template.to_owned(), String::new());
-        let mut headers = Vec::new();
         for (place, name, value) in &self.parameters {
             match &place[..] {
                 "path" => path = path.replace(&format!("{{{name}}}"), value),
                 "query" => query += &format!("&{name}={value}"),
-                _ => headers.push((&name[..], &value[..])),
+                _ => {}
             }
         }
-        if !query.is_empty() {
-            path += &query.replacen('&', "?", 1);
-        }
+        path + &query.replacen('&', "?", 1)
+    }
+
+    fn send(&self, linkops: &LinkOps) -> Reply {
+        let headers = self.parameters.iter().filter(|(place, ..)| place == "header");
+        let mut headers: Vec<_> = headers.map(|(_, name, value)| (&name[..], &value[..])).collect();
         let bearer = self.token.as_ref().map(|token| format!("Bearer {token}"));
         headers.extend(bearer.as_deref().map(|bearer| ("Authorization", bearer)));
         if !self.body.is_empty() {
             headers.push(("Content-Type", self.content_type));
         }
-        send(linkops.address(), &self.method, &path, &headers, &self.body)
+        send(linkops.address(), &self.method, &self.target(), &headers, &self.body)
     }
 }
 
@@ -282,9 +290,17 @@ fn every_operation_keeps_its_word() {
         strangers(&world, &ask);
         parameters(&world, &ask);
         bodies(&world, &ask);
+        methods(&world, &ask);
     }
-    for (id, _) in ELSEWHERE {
+}
+
+#[test]
+fn what_is_shown_elsewhere_is_shown() {
+    for (id, shown) in ELSEWHERE {
         assert!(each().any(|(_, _, one)| one["operationId"] == *id), "there is no {id} any more");
+        let (file, name) = shown.split_once("::").unwrap();
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+        assert!(text.contains(&format!("fn {name}(")), "{id}: there is no {shown}");
     }
 }
 
@@ -309,13 +325,15 @@ fn successes(world: &World, ask: &Ask) {
     }
 }
 
-/// Without a token, with a wrong one, and with too small a role.
+/// Without a token, with a wrong one or an expired one, and with too small a role.
 fn strangers(world: &World, ask: &Ask) {
     if ask.is_open() {
         return;
     }
     world.refuse(&ask.by(None), 401, "TOKEN_MISSING");
     world.refuse(&ask.by(Some("no.real.token")), 401, "TOKEN_INVALID");
+    let old = expired(ask.token.as_ref().unwrap());
+    world.refuse(&ask.by(Some(&old)), 401, "TOKEN_EXPIRED");
     let role = &ask.operation["x-required-role"];
     let below: &[&str] = match role.as_str().unwrap() {
         "viewer" => &[],
@@ -325,6 +343,51 @@ fn strangers(world: &World, ask: &Ask) {
     for token in below {
         let error = world.refuse(&ask.by(Some(token)), 403, "FORBIDDEN");
         assert_eq!(error["details"]["role"], *role, "{}", ask.id());
+    }
+}
+
+/// An unknown field in each object within an example.
+fn inner_fields(world: &World, ask: &Ask, example: &Value) {
+    let mut places = vec![String::new()];
+    while let Some(place) = places.pop() {
+        let within = |name: &dyn Display| format!("{place}/{name}");
+        match example.pointer(&place).unwrap() {
+            Value::Object(fields) => places.extend(fields.keys().map(|name| within(name))),
+            Value::Array(items) => places.extend((0..items.len()).map(|number| within(&number))),
+            _ => continue,
+        }
+        let mut unknown = example.clone();
+        if let Some(Value::Object(fields)) = unknown.pointer_mut(&place) {
+            fields.insert("colour".to_owned(), json!("red"));
+            if !problems(&DOCUMENT, &ask.media()["schema"], &unknown).is_empty() {
+                unsuitable(world, &ask.body(&unknown));
+            }
+        }
+    }
+}
+
+/// Refused for what is in it: by its shape, or because a value names nothing.
+fn unsuitable(world: &World, ask: &Ask) {
+    let reply = ask.send(&world.linkops);
+    let body = String::from_utf8_lossy(&ask.body);
+    assert!([400, 404].contains(&reply.status), "{} {body}: {}", ask.id(), reply.status);
+    assert_ne!(structured(&reply)["code"], "NOT_FOUND", "{} {body}", ask.id());
+}
+
+/// Methods that no call of the path has; those that it has are told, but not to strangers.
+fn methods(world: &World, ask: &Ask) {
+    let target = ask.target();
+    let has = |method: &&str| operation(method, &target).is_some();
+    let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+    let allowed: Vec<&str> = known.into_iter().filter(has).collect();
+    for method in known.iter().chain(&["TRACE"]).filter(|one| !has(one) && **one != "HEAD") {
+        let other = Ask { method: (*method).to_owned(), body: Vec::new(), ..ask.clone() };
+        let reply = other.send(&world.linkops);
+        failure(&reply, 405, "METHOD_NOT_ALLOWED");
+        assert_eq!(reply.header("allow"), Some(&allowed.join(", ")[..]), "{method} {target}");
+        if !ask.is_open() {
+            world.refuse(&other.by(None), 401, "TOKEN_MISSING");
+        }
     }
 }
 
@@ -363,23 +426,22 @@ fn bodies(world: &World, ask: &Ask) {
     unknown["colour"] = json!("red");
     let error = world.refuse(&ask.body(&unknown), 400, "VALIDATION_FAILED");
     assert!(error["details"]["fields"]["colour"].is_string(), "{}: {error}", ask.id());
+    for example in examples(ask.media()) {
+        inner_fields(world, ask, example);
+    }
     world.refuse(&ask.body(&json!([])), 400, "VALIDATION_FAILED");
     world.refuse(&Ask { body: b"{".to_vec(), ..ask.clone() }, 400, "INVALID_JSON");
     let said = Ask { content_type: "text/plain", ..ask.body(good) };
     world.refuse(&said, 415, "UNSUPPORTED_MEDIA_TYPE");
 
     let schema = meant(&ask.media()["schema"]);
+    let wrong =
+        [json!(null), json!({ "x": [] }), json!(-1.5), json!("!"), json!([{}]), json!(true)];
     for (name, field) in schema["properties"].as_object().into_iter().flatten() {
-        for value in [json!({ "x": [] }), json!(-1.5), json!("!"), json!([{}]), json!(true)] {
-            if !problems(&DOCUMENT, field, &value).is_empty() {
-                let mut wrong = good.clone();
-                wrong[name] = value;
-                let reply = ask.body(&wrong).send(&world.linkops);
-                let text = String::from_utf8_lossy(&reply.body);
-                let refused =
-                    reply.status == 400 || reply.status == 404 && reply.code() != "NOT_FOUND";
-                assert!(refused, "{} {wrong}: {} {text}", ask.id(), reply.status);
-            }
+        for value in wrong.iter().filter(|one| !problems(&DOCUMENT, field, one).is_empty()) {
+            let mut body = good.clone();
+            body[name] = value.clone();
+            unsuitable(world, &ask.body(&body));
         }
     }
     for name in schema["required"].as_array().into_iter().flatten() {

@@ -74,7 +74,7 @@ pub(super) fn bad_fields(linkops: &LinkOps) {
             json!({ "table": "tbl_links", "filters": [{ "col": "id", "op": "eq", "value": 1, "val": 1 }] }),
             "filters[0].value",
         ),
-        (json!({ "table": "tbl_links", "sort": [{ "col": "id", "dir": "up" }] }), "sort.dir"),
+        (json!({ "table": "tbl_links", "sort": [{ "col": "id", "dir": "up" }] }), "sort[0].dir"),
         (
             json!({ "table": "tbl_links", "sort": [{ "col": "id" }, { "col": "id", "dir": "desc" }] }),
             "sort",

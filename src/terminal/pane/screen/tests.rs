@@ -183,6 +183,7 @@ proptest! {
                 }
                 Act::Join(id) => {
                     let snapshot = screen.join(id);
+                    readers[id as usize] = None; // who comes again has left first
                     let kept = all.len().min(scrollback.max(unread(&readers, &all)));
                     prop_assert!(kept + 200 >= snapshot.len());
                     let line = all[..].rfind('\n').map_or("", |at| &all[at + 1..]);

@@ -1,0 +1,110 @@
+// The socket of a workspace: opened with a ticket, opened again when it breaks, and read no faster
+// than its messages can be shown.
+
+import { get, post } from "./api.js";
+
+const LONGEST = 10_000;
+
+// `receive(message)` may give a promise, which is waited for before the next one is read. `state`
+// hears `connecting`, `live`, `lost`, and `gone` when there is no such workspace any more. Gives
+// `{send(message), end()}`; what is sent while it is not open is lost, as it would be on a wire.
+export function workspaceSocket({ id, signal, receive, state }) {
+  const path = `/api/terminal/workspaces/${encodeURIComponent(id)}`;
+  let current = null;
+  let wake = () => {};
+  let isOver = false;
+  const over = () => isOver || signal.aborted;
+
+  async function run() {
+    let pause = 300;
+    while (!over()) {
+      state("connecting");
+      try {
+        current = await open(path, signal);
+        pause = 300;
+        state("live");
+        await current.read(receive);
+      } catch (error) {
+        if (over()) return;
+        if (error.status === 404 || error.status === 403) return state("gone", error);
+      }
+      current = null;
+      if (over()) return;
+      if (await isGone(path)) return state("gone");
+      state("lost");
+      await new Promise((resolve) => {
+        const timer = setTimeout(resolve, pause);
+        wake = () => (clearTimeout(timer), resolve());
+      });
+      pause = Math.min(pause * 2, LONGEST);
+    }
+  }
+
+  addEventListener("online", () => wake(), { signal });
+  document.addEventListener("visibilitychange", () => document.hidden || wake(), { signal });
+  const end = () => ((isOver = true), current?.close(), wake());
+  signal.addEventListener("abort", end);
+  run();
+  return { send: (message) => current?.send(JSON.stringify(message)), end };
+}
+
+async function isGone(path) {
+  try {
+    await get(path);
+    return false;
+  } catch (error) {
+    return error.status === 404;
+  }
+}
+
+async function open(path, signal) {
+  const { ticket } = await post("/api/auth/ticket", {}, signal);
+  const url = new URL(`${path}/ws?ticket=${encodeURIComponent(ticket)}`, location.href);
+  url.protocol = url.protocol.replace("http", "ws");
+  return "WebSocketStream" in globalThis ? openStream(url, signal) : openPlain(url);
+}
+
+// A stream holds the server back while nobody reads: the wire fills up, and the server waits.
+async function openStream(url, signal) {
+  const stream = new WebSocketStream(url.href, { signal });
+  const { readable, writable } = await stream.opened;
+  stream.closed.catch(() => {});
+  const [reader, writer] = [readable.getReader(), writable.getWriter()];
+  return {
+    send: (text) => writer.write(text).catch(() => {}),
+    close: () => stream.close(),
+    async read(receive) {
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) return;
+        await receive(JSON.parse(value));
+      }
+    },
+  };
+}
+
+// Where there are no streams messages wait in a list until they can be shown.
+function openPlain(url) {
+  const socket = new WebSocket(url);
+  return new Promise((resolve, reject) => {
+    socket.onerror = () => reject(new Error("the socket could not be opened"));
+    socket.onopen = () =>
+      resolve({
+        send: (text) => socket.readyState === WebSocket.OPEN && socket.send(text),
+        close: () => socket.close(),
+        read: (receive) => readPlain(socket, receive),
+      });
+  });
+}
+
+async function readPlain(socket, receive) {
+  const waiting = [];
+  let wake = () => {};
+  let isOpen = true;
+  socket.onmessage = ({ data }) => (waiting.push(data), wake());
+  socket.onclose = () => ((isOpen = false), wake());
+  while (isOpen || waiting.length > 0) {
+    if (waiting.length === 0) await new Promise((resolve) => (wake = resolve));
+    else await receive(JSON.parse(waiting.shift()));
+  }
+}

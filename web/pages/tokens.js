@@ -1,0 +1,145 @@
+// API tokens, for scripts and CI: one's own, and for admins all of them. A token is shown once.
+
+import { get, post, remove } from "../core/api.js";
+import { h, replace } from "../core/dom.js";
+import { keepFresh } from "../core/live.js";
+import { may, session } from "../core/session.js";
+import { confirmAct, openDialog } from "../parts/dialog.js";
+import { emptyBox, failureBox } from "../parts/failure.js";
+import { choice, field } from "../parts/field.js";
+import { formDialog } from "../parts/formdialog.js";
+import { pageHead, timeAgo, timeAt } from "../parts/head.js";
+import { icon } from "../parts/icons.js";
+import { done, failed } from "../parts/notes.js";
+import { dataTable } from "../parts/table.js";
+
+const ROLES = ["viewer", "operator", "admin"];
+
+export default async function tokens({ signal }) {
+  let rows = null;
+  const list = h("div.stack");
+  const table = dataTable({
+    label: "API tokens",
+    key: (one) => one.id,
+    signal,
+    columns: [
+      { id: "name", label: "Token", kind: "main", cell: (one) => h("strong", one.name) },
+      { id: "user", label: "Of", cell: (one) => one.username },
+      { id: "role", label: "Role", kind: "wide", cell: (one) => one.role },
+      { id: "used", label: "Last used", cell: (one) => timeAgo(one.last_used_at) },
+      {
+        id: "expires",
+        label: "Expires",
+        kind: "wide",
+        cell: (one) =>
+          one.expires_at < Date.now() ? h("span.status.warn", "expired") : timeAt(one.expires_at),
+      },
+      {
+        id: "act",
+        label: "",
+        kind: "number",
+        cell: (one) =>
+          h(
+            "button.link",
+            { type: "button", "aria-label": `Revoke ${one.name}`, onclick: () => revoke(one) },
+            "Revoke…",
+          ),
+      },
+    ],
+  });
+
+  async function create() {
+    const name = field("Name", { autocomplete: "off", hint: "What uses it: a host, a pipeline." });
+    const role = choice(
+      "Role",
+      ROLES.filter(may).map((one) => [one, one]),
+      session().role,
+    );
+    const days = field("Good for days", { type: "number", min: "1", max: "3650", value: "90" });
+    const send = () =>
+      post("/api/tokens", {
+        name: name.input.value,
+        role: role.input.value,
+        expires_in_days: Number(days.input.value),
+      });
+    const made = await formDialog({
+      title: "New API token",
+      fields: { name, role, expires_in_days: days },
+      act: "Create",
+      send,
+    });
+    if (!made) return;
+    fresh();
+    await reveal(made);
+  }
+
+  async function revoke(one) {
+    if (
+      !(await confirmAct({
+        title: "Revoke this token?",
+        text: "Whatever uses it is refused from now on.",
+        named: [one.name],
+        word: "token",
+        act: "Revoke",
+      }))
+    )
+      return;
+    try {
+      await remove(`/api/tokens/${encodeURIComponent(one.id)}`);
+      done(`${one.name} was revoked.`);
+    } catch (error) {
+      failed(error);
+    }
+    fresh();
+  }
+
+  const fresh = keepFresh({
+    every: 15_000,
+    signal,
+    async task() {
+      rows = await get("/api/tokens", {}, signal);
+      if (rows.length === 0)
+        return replace(
+          list,
+          emptyBox({
+            title: "There are no API tokens",
+            symbol: "tokens",
+            text: "A token lets a script or a pipeline call the API, with no more rights than you have.",
+          }),
+        );
+      if (table.element.parentNode !== list) list.replaceChildren(table.element);
+      table.show(rows);
+    },
+    failed: (error) =>
+      rows === null &&
+      replace(
+        list,
+        failureBox(error, () => fresh()),
+      ),
+  });
+  await fresh.first;
+  const add = h("button.primary", { type: "button", onclick: create }, icon("plus"), "New token…");
+  return h("div.page", pageHead({ title: "API tokens", actions: [add] }), list);
+}
+
+// The one time that a token is seen.
+function reveal({ name, token }) {
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(token);
+      done("The token was copied.");
+    } catch (error) {
+      failed(error);
+    }
+  };
+  return openDialog({
+    title: `Token ${name}`,
+    content: h(
+      "div.stack",
+      h("p", "Copy it now: it is not shown again."),
+      h("pre.steps.token", { tabindex: "0", "aria-label": "Token" }, token),
+      h("div.row", h("button", { type: "button", onclick: copy }, icon("copy"), "Copy")),
+    ),
+    buttons: [{ label: "Done", kind: "primary", value: true }],
+  });
+}
