@@ -11,9 +11,13 @@ use super::support::terminal::{Tab, workspace};
 use super::support::{deadline, wait_until};
 use super::{Masters, memory, millis, process_cpu};
 
-/// Keys typed in a row on each side before it is the other one's turn.
-const KEYS: usize = 200;
-const TURNS: usize = 10;
+/// Keys typed in a row on each side before it is the other one's turn: few, so that whatever else
+/// the machine does meets both sides alike.
+const KEYS: usize = 20;
+const TURNS: usize = 100;
+
+/// Turns that are not counted.
+const WARM: usize = 5;
 
 /// A program that gives back each byte, on a PTY that changes none.
 const ECHO: &str = "stty raw -echo; printf rea''dy; exec cat";
@@ -46,7 +50,7 @@ fn echo(fleet: &Fleet, linkops: &LinkOps, masters: &Masters) {
     let (mut keys, mut screen) = (ssh.stdin.take().unwrap(), ssh.stdout.take().unwrap());
     screen.read_exact(&mut [0; 5]).unwrap();
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for turn in 0..=TURNS {
+    for turn in 0..WARM + TURNS {
         for _ in 0..KEYS {
             tab.forget("A");
             let begun = Instant::now();
@@ -55,7 +59,7 @@ fn echo(fleet: &Fleet, linkops: &LinkOps, masters: &Masters) {
                 assert!(tab.read(super::support::PATIENCE));
             }
             let took = begun.elapsed();
-            if turn > 0 {
+            if turn >= WARM {
                 ours.push(took);
             }
         }
@@ -63,7 +67,7 @@ fn echo(fleet: &Fleet, linkops: &LinkOps, masters: &Masters) {
             let begun = Instant::now();
             keys.write_all(b"k").unwrap();
             screen.read_exact(&mut [0]).unwrap();
-            if turn > 0 {
+            if turn >= WARM {
                 theirs.push(begun.elapsed());
             }
         }
