@@ -7,6 +7,7 @@ use std::path::Path;
 use super::arguments::Format;
 use super::say;
 use crate::config::Config;
+use crate::enrollment::Placed;
 use crate::error::{Error, Noun, Result};
 use crate::exchange::{self, Defaults, Imported, ansible, csv, ssh_config};
 use crate::inventory::Machine;
@@ -84,7 +85,10 @@ pub(super) fn enroll(config: &Config, target: &str, run: bool, replace: bool) ->
         let _ = writeln!(text, "host key {}: {new}", key.fingerprint);
     }
     let file = &machine.enrollment.path;
-    let _ = writeln!(text, "client id {:?}: {file}", placed);
+    let _ = match placed {
+        Placed::Written => writeln!(text, "client id: written to {file}"),
+        Placed::Same => writeln!(text, "client id: in {file} already"),
+    };
     match checked.error {
         None => {
             let _ = writeln!(text, "{target} is enrolled");

@@ -49,7 +49,7 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("console", &["http"], &[]),
     layer("server", &["api", "audit", "auth", "clock", "config", "console", "enrollment", "error", "health", "http", "inventory", "logging", "operations", "ssh", "store", "systemd", "terminal", "threads"], &["log", "rustix", "signal_hook"]),
     layer("doctor", &["audit", "auth", "clock", "config", "error", "inventory", "server", "ssh", "store", "threads"], &["rustix", "serde_json"]),
-    layer("cli", &["audit", "auth", "backup", "clock", "config", "doctor", "error", "exchange", "inventory", "server", "ssh"], &[]),
+    layer("cli", &["audit", "auth", "backup", "clock", "config", "doctor", "enrollment", "error", "exchange", "inventory", "server", "ssh"], &[]),
 ];
 
 /// A name that some files know and no others.
