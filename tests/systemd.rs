@@ -1,7 +1,9 @@
 //! What systemd hears from the real program: ready, alive, stopping, each when it is true.
 
+use std::fs;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -51,7 +53,7 @@ fn stop(child: &mut Child) {
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
-/// R13.1 to R13.3: readiness when requests are answered, life while they are, the end when it
+/// R13.1, R13.2: readiness when requests are answered, life while they are, the end when it
 /// has begun.
 #[test]
 fn systemd_hears_when_we_serve_live_and_stop() {
@@ -73,6 +75,31 @@ fn systemd_hears_when_we_serve_live_and_stop() {
         }
         assert_eq!(last, "STOPPING=1\nEXTEND_TIMEOUT_USEC=27000000");
     }
+}
+
+/// R13.3: a crash is a failure, after which the unit has systemd start it again; then it is ready
+/// again, with what was there.
+#[test]
+fn a_server_that_crashed_is_started_again() {
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/systemd/linkopsd.service");
+    let unit = fs::read_to_string(unit).unwrap();
+    for setting in ["Type=notify", "Restart=on-failure", "WatchdogSec=60s"] {
+        assert!(unit.lines().any(|line| line == setting), "{setting}");
+    }
+    let place = Place::new("");
+    let systemd = Listener::at(place.path("notify").to_str().unwrap());
+    let mut child = systemd.start(&place);
+    assert!(systemd.hear().starts_with("READY=1"));
+    child.kill().unwrap();
+    // systemd.service(5): an end by a signal such as this is no clean one.
+    assert_eq!(child.wait().unwrap().code(), None);
+    let mut again = systemd.start(&place);
+    let mut word = systemd.hear();
+    while word == "WATCHDOG=1" {
+        word = systemd.hear();
+    }
+    assert!(word.starts_with("READY=1"), "{word}");
+    stop(&mut again);
 }
 
 #[test]
