@@ -175,19 +175,6 @@ impl Bell {
             if stop.is_set() || left.is_zero() {
                 return false;
             }
-            let _ = poll_readable(&[self.as_fd()], left);
-        }
-        true
-    }
-
-    /// The same for who also stops at a latch, at most for `time`.
-    pub fn wait_beside(&self, stop: &Latch, time: Duration) -> bool {
-        let deadline = Instant::now() + time;
-        while !self.take() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if stop.is_set() || left.is_zero() {
-                return false;
-            }
             let _ = poll_readable(&[self.as_fd(), stop.as_fd()], left);
         }
         true
@@ -242,12 +229,12 @@ mod tests {
     #[test]
     fn a_bell_rings_once_for_many_rings_and_the_latch_ends_the_wait() {
         let (bell, stop) = (Bell::new().unwrap(), Latch::new().unwrap());
-        assert!(!bell.wait_beside(&stop, Duration::ZERO));
+        assert!(!bell.wait(&stop, Duration::ZERO));
         (0..3).for_each(|_| bell.ring());
-        assert!(bell.wait_beside(&stop, Duration::from_secs(60)));
-        assert!(!bell.wait_beside(&stop, Duration::ZERO));
+        assert!(bell.wait(&stop, Duration::from_secs(60)));
+        assert!(!bell.wait(&stop, Duration::ZERO));
         stop.set();
-        assert!(!bell.wait_beside(&stop, Duration::from_secs(60)));
+        assert!(!bell.wait(&stop, Duration::from_secs(60)));
     }
 
     #[test]

@@ -190,7 +190,7 @@ impl Sync {
                 let _ = self.sync_afresh(); // told in the log and in the status
                 self.plan();
             }
-            due = bell.wait_beside(&self.stop, time) || !interval.is_zero();
+            due = bell.wait(&self.stop, time) || !interval.is_zero();
         }
     }
 
