@@ -136,7 +136,6 @@ impl PoolShell {
         if self.session.readable() {
             self.heard = Instant::now();
         }
-        self.tell_size()?;
         self.ask()?;
         let wants_room = self.feed()?;
         if self.refused && self.input.len() <= INPUT / 2 {
@@ -164,8 +163,8 @@ impl PoolShell {
         Ok(if more { Turn::More } else { Turn::Nothing { wants_room } })
     }
 
-    /// Tells the newest size, after the one that is being told.
-    fn tell_size(&mut self) -> Result<(), Trouble> {
+    /// Tells the newest size, after the one that is being told. Whether it is on its way.
+    fn tell_size(&mut self) -> Result<bool, Trouble> {
         while let Some(size) = self.telling.or(self.size) {
             if self.telling.is_none() {
                 (self.telling, self.size) = (self.size, None);
@@ -173,11 +172,11 @@ impl PoolShell {
             let (cols, rows) = (u32::from(size.cols()), u32::from(size.rows()));
             match self.channel.request_pty_size(cols, rows, None, None) {
                 Ok(()) => self.telling = None,
-                Err(error) if number(&error) == code::EAGAIN => return Ok(()),
+                Err(error) if number(&error) == code::EAGAIN => return Ok(false),
                 Err(error) => return Err(Trouble::Ssh(error)),
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Asks a machine that was silent for a while whether it is there, and looks for the answer.
@@ -226,8 +225,12 @@ impl PoolShell {
         self.input.len().min(CHUNK).min(self.channel.write_window().remaining as usize)
     }
 
-    /// Sends what fits of the input. Whether it waits for room in the socket.
+    /// Sends the size, and what fits of the input behind it. Whether that waits for room in the
+    /// socket.
     fn feed(&mut self) -> Result<bool, Trouble> {
+        if !self.tell_size()? {
+            return Ok(true);
+        }
         loop {
             let size = self.sendable();
             if size == 0 {

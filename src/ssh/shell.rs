@@ -24,7 +24,7 @@ pub trait Shell: Send {
     /// several threads use in turn is waited for while it is free.
     fn pause(&mut self, deadline: Instant) -> Pause;
 
-    /// Sends now what fits of the input that was taken. True when whoever waits for the shell has to
+    /// Sends now the size and what fits of the input that was taken. True when whoever waits for the shell has to
     /// look at it: what came in meanwhile, or could not be sent, does not end a pause. A failure
     /// shows at [`Shell::next`]. Never blocks.
     fn push(&mut self) -> bool;
@@ -33,7 +33,8 @@ pub trait Shell: Send {
     /// When it took less than all, [`ShellEvent::Room`] tells when to come again. Never blocks.
     fn write(&mut self, data: &[u8]) -> usize;
 
-    /// Has `next` tell the other side a new size; only the last one counts. Never blocks.
+    /// Has `next` or `push` tell the other side a new size, before input that waits; only the last
+    /// one counts. Never blocks.
     fn resize(&mut self, size: Size);
 
     /// Ends the shell: what runs on the PTY is hung up, channel and connection are closed, at the

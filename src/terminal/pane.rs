@@ -80,8 +80,6 @@ pub(super) enum Why {
 pub(super) struct Orders {
     /// The shell is to end.
     pub(super) end: Option<Why>,
-    /// A new size.
-    pub(super) size: Option<Size>,
     /// The screen is to be drawn again.
     pub(super) redraw: bool,
 }
@@ -324,6 +322,11 @@ impl Pane {
 
     /// The size that the shell is to have.
     pub(super) fn size(&self) -> Size {
+        self.state().size
+    }
+
+    /// The same for a shell that begins with it: it need not be told.
+    pub(super) fn first_size(&self) -> Size {
         let mut state = self.state();
         state.resized = false;
         state.size
@@ -362,11 +365,7 @@ impl Pane {
     /// What is to be done now.
     pub(super) fn orders(&self) -> Orders {
         let mut state = self.state();
-        Orders {
-            end: state.end.clone(),
-            size: std::mem::take(&mut state.resized).then_some(state.size),
-            redraw: std::mem::take(&mut state.redraw),
-        }
+        Orders { end: state.end.clone(), redraw: std::mem::take(&mut state.redraw) }
     }
 
     /// The shell, for as long as it is needed, and without waiting for anything meanwhile.
@@ -374,9 +373,15 @@ impl Pane {
         lock(&self.live)
     }
 
-    /// Gives the shell as much of the input as it takes.
+    /// Gives the shell its new size, and as much of the input as it takes. In this order, since what
+    /// is typed after a resize is meant for the new size.
     fn feed(&self, live: &mut Live) {
         let mut state = self.state();
+        if std::mem::take(&mut state.resized) {
+            let size = state.size;
+            live.shell.resize(size);
+            live.recorder.iter_mut().for_each(|one| one.resize(size.cols(), size.rows()));
+        }
         let full = state.input.len() >= INPUT;
         loop {
             let (front, _) = state.input.as_slices();

@@ -1,6 +1,7 @@
 //! What is typed and what comes back.
 
 use super::*;
+use crate::support::network::Cuttable;
 use serde_json::json;
 
 /// R7.3 to R7.6: a shell on a PTY; what is typed arrives, what it prints comes back.
@@ -57,6 +58,43 @@ fn a_size_is_seen_by_the_program() {
     }
     tab.wait("they are refused", |tab| tab.errors.len() == 4);
     assert!(tab.errors.iter().all(|code| code == "VALIDATION_FAILED"), "{:?}", tab.errors);
+}
+
+/// What is typed after a resize is read by a program that has the new size, however fast both come.
+#[test]
+fn a_resize_is_not_overtaken_by_what_is_typed_after_it() {
+    let lab = Lab::new();
+    let mut tab = lab.connected(&["A"]);
+    for cols in 100..130 {
+        tab.resize("A", cols, 50);
+        tab.types("A", "stty size; echo en''d\r");
+        tab.sees("A", "end\r\n");
+        let text = &tab.pane("A").text;
+        assert!(text.contains(&format!("50 {cols}\r\n")), "{text:?}");
+        tab.sees("A", "prompt-2-");
+        tab.forget("A");
+    }
+}
+
+/// A size that comes while the machine is dialled is the one of the shell.
+#[test]
+fn a_resize_while_it_connects_is_not_lost() {
+    let mut fleet = Fleet::new(1);
+    let link = Cuttable::start(fleet.sshd.port());
+    fleet.machines[0].port = link.port();
+    fleet.commit();
+    let linkops = LinkOps::start(&fleet);
+    let mut tab = Tab::open(&linkops, &workspace(&linkops, &[("A", "vps-01")]));
+    link.stall();
+    let before = link.accepted();
+    tab.connect("A");
+    wait_until(deadline(), "it dials", || link.accepted() > before);
+    tab.resize("A", 111, 41);
+    tab.types("A", "stty size\r"); // taken behind the resize, for when there is a shell
+    let state = |linkops: &LinkOps| linkops.get("/api/terminal/workspaces").expect(200).to_string();
+    wait_until(deadline(), "the size has come", || state(&linkops).contains("111"));
+    link.flow();
+    tab.sees("A", "41 111\r\n");
 }
 
 #[test]

@@ -59,7 +59,7 @@ impl Session {
 
     fn open(&self, pane: &Pane, cancel: Arc<Latch>) -> Result<Box<dyn Shell>> {
         record::connecting(self)?;
-        let (tools, size) = (&self.tools, pane.size());
+        let (tools, size) = (&self.tools, pane.first_size());
         let always = tools.settings.enrollment_required;
         let line = tools.enrollment.admit(&self.target, always, &cancel)?;
         let told = |failure: Failure| {
@@ -206,11 +206,7 @@ impl<'a> Relay<'a> {
             return orders.end;
         }
         self.pane.feed(live);
-        if let Some(size) = orders.size {
-            self.other_size = None;
-            live.shell.resize(size);
-            live.recorder.iter_mut().for_each(|one| one.resize(size.cols(), size.rows()));
-        } else if orders.redraw {
+        if orders.redraw {
             live.shell.resize(other_size(self.pane.size()));
             self.other_size = Some(Instant::now() + OTHER_SIZE);
         }
