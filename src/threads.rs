@@ -142,6 +142,8 @@ impl AsFd for Latch {
 #[derive(Debug)]
 pub struct Bell {
     counter: OwnedFd,
+    /// May be set when the counter is zero, but not the other way round: looking costs no call.
+    rung: AtomicBool,
 }
 
 impl Bell {
@@ -152,18 +154,27 @@ impl Bell {
     pub fn new() -> io::Result<Bell> {
         use rustix::event::{EventfdFlags, eventfd};
         let counter = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Bell { counter })
+        Ok(Bell { counter, rung: AtomicBool::new(false) })
     }
 
     /// Wakes who waits now or will wait next. Never blocks.
     pub fn ring(&self) {
+        self.rung.store(true, Ordering::SeqCst);
         // It fails only when the counter is full, and then it is readable.
         let _ = rustix::io::write(&self.counter, &1_u64.to_ne_bytes());
     }
 
-    /// Whether it has rung since the last time.
+    /// Whether it has rung since the last time. For one thread.
     pub fn take(&self) -> bool {
-        rustix::io::read(&self.counter, &mut [0; 8]).is_ok()
+        if !self.rung.swap(false, Ordering::SeqCst) {
+            return false;
+        }
+        let taken = rustix::io::read(&self.counter, &mut [0; 8]).is_ok();
+        if !taken {
+            // Whoever rings has come as far as the flag.
+            self.rung.store(true, Ordering::SeqCst);
+        }
+        taken
     }
 
     /// Waits for the bell or the latch, at most for `time`; takes the ring and says whether there

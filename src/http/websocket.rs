@@ -4,7 +4,7 @@
 
 mod handshake;
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -67,7 +67,7 @@ pub enum End {
 /// An open WebSocket.
 #[derive(Debug)]
 pub struct Socket {
-    web: WebSocket<TcpStream>,
+    web: WebSocket<Stream>,
     stop: Arc<Latch>,
     stop_seen: bool,
     /// The kernel did not take all that is to be sent.
@@ -76,6 +76,35 @@ pub struct Socket {
     heard: Instant,
     ping_interval: Duration,
     next_ping: Instant,
+}
+
+/// The connection below the frames. When the kernel gave less than was asked for, it has no more,
+/// and is not asked again before the next wait.
+#[derive(Debug)]
+struct Stream {
+    socket: TcpStream,
+    drained: bool,
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.drained {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let read = self.socket.read(buffer)?;
+        self.drained = (1..buffer.len()).contains(&read);
+        Ok(read)
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.socket.write(data)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Waits for a socket.
@@ -157,6 +186,7 @@ impl Socket {
             .write_buffer_size(WRITE_BUFFER)
             .max_message_size(Some(MAX_MESSAGE))
             .max_frame_size(Some(MAX_MESSAGE));
+        let socket = Stream { socket, drained: false };
         let web = WebSocket::from_partially_read(socket, read_ahead, Role::Server, Some(config));
         let heard = Instant::now();
         let next_ping = heard + ping_interval;
@@ -269,7 +299,7 @@ impl Socket {
     /// # Errors
     /// No descriptors are left.
     pub fn watch(&self) -> io::Result<Watch> {
-        let socket = self.web.get_ref().try_clone()?;
+        let socket = self.web.get_ref().socket.try_clone()?;
         Ok(Watch { socket, stop: Arc::clone(&self.stop) })
     }
 
@@ -280,6 +310,7 @@ impl Socket {
         if !read {
             self.heard = Instant::now();
         }
+        self.web.get_mut().drained = false;
         let until = deadline.min(self.next_ping).min(self.dead_at());
         Wish { read, room: self.sending, stop: !self.stop_seen, until }
     }
@@ -294,9 +325,10 @@ impl Socket {
             told = self.web.flush();
         }
         let mut rest = [0; READ_BUFFER];
-        let _ = self.web.get_ref().shutdown(Shutdown::Write);
+        let socket = &self.web.get_ref().socket;
+        let _ = socket.shutdown(Shutdown::Write);
         while self.ready(PollFlags::IN, deadline) {
-            match self.web.get_mut().read(&mut rest) {
+            match (&mut &*socket).read(&mut rest) {
                 Ok(1..) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 _ => return,
@@ -307,7 +339,7 @@ impl Socket {
     /// Whether the socket has this before the deadline.
     fn ready(&self, wish: PollFlags, deadline: Instant) -> bool {
         let left = deadline.saturating_duration_since(Instant::now());
-        let mut fds = [PollFd::new(self.web.get_ref(), wish)];
+        let mut fds = [PollFd::new(&self.web.get_ref().socket, wish)];
         !left.is_zero() && wait(&mut fds, left).is_ok() && !fds[0].revents().is_empty()
     }
 }

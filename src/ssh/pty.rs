@@ -31,6 +31,10 @@ const INPUT: usize = 64 * 1024;
 /// room for many small ones behind it: reading must widen the server's window meanwhile.
 const CHUNK: usize = 16 * 1024;
 
+/// How exactly it is known when something came in for the last time: to ask the kernel at each key
+/// would be felt.
+const HEARING: Duration = Duration::from_millis(500);
+
 /// The name in the question whether the machine is there. Once a shell runs every server answers
 /// a request to set a variable with no, and libssh2 takes that answer off its queue, as it does
 /// not with the answer to its keepalive.
@@ -83,7 +87,7 @@ pub(super) struct PoolShell {
     size: Option<Size>,
     /// The size that libssh2 has begun to tell.
     telling: Option<Size>,
-    /// When something came in for the last time.
+    /// When something came in for the last time, to about [`HEARING`].
     heard: Instant,
     /// Since when there is no answer to the question whether the machine is there.
     asked: Option<Instant>,
@@ -133,7 +137,7 @@ impl PoolShell {
 
     /// One look at everything. What libssh2 could only begin is repeated by the next look.
     fn turn(&mut self, read: bool) -> Result<Turn, Trouble> {
-        if self.session.readable() {
+        if self.heard.elapsed() > HEARING && self.session.readable() {
             self.heard = Instant::now();
         }
         self.ask()?;

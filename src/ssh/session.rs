@@ -226,15 +226,15 @@ impl Session {
         }
     }
 
-    /// What to wait for: something to read, and room to send when `out` or libssh2 wants that. The
-    /// caller looks at all of it afterwards, and keeps the connection alive.
+    /// What a terminal waits for: something to read, and room to send when `out` or libssh2 wants
+    /// that. The caller looks at all of it afterwards, and keeps the connection alive. Nothing needs
+    /// to be acknowledged at once, as sshd sends without delay where there is a PTY.
     pub(super) fn pause(&self, out: bool, until: Instant) -> Pause {
         let sending = self.is_sending();
         let mut events = PollFlags::empty();
         events.set(PollFlags::OUT, out || sending);
         // What was left unread now is read when a packet that is half sent has gone.
         events.set(PollFlags::IN, !sending || !self.readable());
-        self.acknowledge();
         Pause { socket: Arc::clone(&self.socket), events, until }
     }
 
