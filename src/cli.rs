@@ -34,8 +34,10 @@ usage: linkopsd [serve] [--config FILE]   serve until SIGTERM
        linkopsd restore FILE --verify     whether a copy is good and what is in it
        linkopsd restore FILE              put a copy in the place of the database of a stopped server
        linkopsd doctor [--url URL [--token-stdin]]
-                                          look at everything that an installation needs, and at
-                                          the proxy, and say what to do
+                                          look at everything that an installation needs, and say
+                                          what to do; with --url through the proxy, by a login
+                                          that fails, with a token also by a workspace that is
+                                          removed again
        linkopsd import ansible|ssh-config|csv FILE [--type TYPE] [--user USER]
                                           print a links.yaml; FILE may be -
        linkopsd export ansible|ssh-config|known-hosts
