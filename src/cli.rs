@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use crate::audit::{Actor, Head};
+use crate::audit::{Actor, Head, Verdict};
 use crate::auth::{Change, Listed};
 use crate::backup::{self, Report};
 use crate::clock::Clock;
@@ -34,8 +34,10 @@ usage: linkopsd [serve] [--config FILE]   serve until SIGTERM
        linkopsd restore FILE --verify     whether a copy is good and what is in it
        linkopsd restore FILE              put a copy in the place of the database of a stopped server
        linkopsd doctor [--url URL [--token-stdin]]
-                                          look at everything that an installation needs, and at
-                                          the proxy, and say what to do
+                                          look at everything that an installation needs, and say
+                                          what to do; with --url through the proxy, by a login
+                                          that fails, with a token also by a workspace that is
+                                          removed again
        linkopsd import ansible|ssh-config|csv FILE [--type TYPE] [--user USER]
                                           print a links.yaml; FILE may be -
        linkopsd export ansible|ssh-config|known-hosts
@@ -120,19 +122,19 @@ fn serve(path: &Path) -> Result<()> {
 
 fn audit(config: &Path, expected: Option<&Head>) -> Result<()> {
     let verdict = server::audit(&Config::load(config)?, expected)?;
-    match verdict.broken {
-        None => say(&format!("intact: {} rows, head {}\n", verdict.rows, verdict.head)),
-        Some(broken) => Err(Error::Found(vec![format!("the audit log is broken: {broken}")])),
-    }
+    intact(&verdict)?;
+    say(&format!("intact: {} rows, head {}\n", verdict.rows, verdict.head))
+}
+
+fn intact(verdict: &Verdict) -> Result<()> {
+    let broken = |at| Err(Error::Found(vec![format!("the audit log is broken: {at}")]));
+    verdict.broken.as_ref().map_or(Ok(()), broken)
 }
 
 fn verify(file: &Path) -> Result<()> {
     let report = backup::verify(file)?;
     say(&described(file, &report))?;
-    match report.audit.and_then(|verdict| verdict.broken) {
-        Some(broken) => Err(Error::Found(vec![format!("the audit log is broken: {broken}")])),
-        None => Ok(()),
-    }
+    report.audit.as_ref().map_or(Ok(()), intact)
 }
 
 fn restore(config: &Path, file: &Path) -> Result<()> {
@@ -150,10 +152,8 @@ fn restore(config: &Path, file: &Path) -> Result<()> {
 }
 
 fn described(file: &Path, report: &Report) -> String {
-    let counts: Vec<_> =
-        report.examined.rows.iter().map(|(noun, count)| format!("{count} {noun}")).collect();
     let (version, latest) = (report.examined.version, report.examined.latest);
-    let mut text = format!("{}: whole; {}\n", file.display(), counts.join(", "));
+    let mut text = format!("{}: whole; {}\n", file.display(), report.examined.counts());
     if version < latest {
         let line = format!("it has version {version}: the next start brings it to {latest}\n");
         text.push_str(&line);

@@ -254,7 +254,7 @@ fn a_backup_is_a_whole_database_and_overwrites_nothing() {
     assert_eq!(rows, linkops.wait(&id).len() as i64);
     let output = linkops.command(&["backup", name]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("File exists"), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("exists already"), "{output:?}");
 }
 
 /// The manual page and the completions know what `help` knows.

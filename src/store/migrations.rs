@@ -1,9 +1,10 @@
 //! The schema's history: numbered steps, run in order, each in a transaction of its own.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
+use super::copies::{beside, copy_whole};
 use super::failed;
 use crate::error::{Error, Result};
 
@@ -75,16 +76,11 @@ fn version(connection: &Connection, path: &Path) -> Result<u32> {
 
 /// Copies the database beside itself, so that there is a way back.
 fn copy(connection: &Connection, path: &Path, version: u32) -> Result<()> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".before-v{}", version + 1));
-    let copy = PathBuf::from(name);
+    let copy = beside(path, &format!(".before-v{}", version + 1));
     if copy.exists() {
         return Ok(()); // an earlier try got this far; its copy is the older, better one
     }
-    connection
-        .execute("VACUUM INTO ?1", [copy.to_string_lossy()])
-        .map_err(|error| failed(format!("copy the database to {copy:?}"), error))?;
-    Ok(())
+    copy_whole(connection, &copy)
 }
 
 #[cfg(test)]
