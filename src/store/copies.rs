@@ -148,18 +148,29 @@ fn write_whole(path: &Path, copy: &Path, new: &Path) -> Result<()> {
     let source = read_only(copy)?;
     let doing = || format!("copy {copy:?} to {new:?}");
     let failed_io = |error: io::Error| Error::io(doing(), error);
-    match fs::remove_file(new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed_io(error)),
-        _ => {}
-    }
-    private(new, OpenOptions::new().create_new(true)).map_err(failed_io)?;
-    vacuum_into(&source, new).map_err(|error| failed(doing(), error))?;
+    write_new(&source, new, doing)?;
     // Root may do it for the user of the server.
     let owner = fs::metadata(directory(path)).map_err(failed_io)?;
     if fs::metadata(new).map_err(failed_io)?.uid() != owner.uid() {
         chown(new, Some(owner.uid()), Some(owner.gid())).map_err(failed_io)?;
     }
-    File::open(new).and_then(|file| file.sync_all()).map_err(failed_io)
+    sync(new).map_err(failed_io)
+}
+
+/// Writes a copy to a new file for us alone. What a process that was killed left there goes.
+pub(super) fn write_new(source: &Connection, new: &Path, doing: impl Fn() -> String) -> Result<()> {
+    let failed_io = |error: io::Error| Error::io(doing(), error);
+    match fs::remove_file(new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed_io(error)),
+        _ => {}
+    }
+    private(new, OpenOptions::new().create_new(true)).map_err(failed_io)?;
+    vacuum_into(source, new).map_err(|error| failed(doing(), error))
+}
+
+/// Brings a file or a directory to the disk.
+pub(super) fn sync(path: &Path) -> io::Result<()> {
+    File::open(path).and_then(|file| file.sync_all())
 }
 
 /// Refuses while somebody else has the database open: leaving WAL mode needs it alone, and brings
@@ -198,12 +209,12 @@ fn move_away(path: &Path, aside: &Path) -> Result<()> {
     Ok(())
 }
 
-fn beside(path: &Path, end: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(end);
     PathBuf::from(name)
 }
 
-fn directory(path: &Path) -> &Path {
+pub(super) fn directory(path: &Path) -> &Path {
     path.parent().filter(|one| !one.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
