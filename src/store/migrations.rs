@@ -21,6 +21,7 @@ const STEPS: &[&str] = &[
     include_str!("../../sql/0005_tokens.sql"),
     include_str!("../../sql/0006_waves.sql"),
     include_str!("../../sql/0007_tables.sql"),
+    include_str!("../../sql/0008_syncs.sql"),
 ];
 
 const LATEST: u32 = STEPS.len() as u32;
