@@ -101,23 +101,16 @@ pub(super) fn verify(enrollment: &Enrollment, call: &Call<'_>) -> Result<Respons
 }
 
 /// `POST /api/links/verify`
-pub(super) fn verify_many(
-    store: &Store,
-    enrollment: &Enrollment,
-    call: &Call<'_>,
-) -> Result<Response> {
+pub(super) fn verify_many(enrollment: &Enrollment, call: &Call<'_>) -> Result<Response> {
     let VerifyMany { targets } = json::decode_or_default(call.request)?;
-    let mut targets = match targets {
-        Some(targets) => targets,
-        None => store
-            .read(|db| inventory::store::machines(db, &Filter::default(), Sort::default()))?
-            .into_iter()
-            .map(|machine| machine.id)
-            .collect(),
+    let results = match targets {
+        Some(mut targets) => {
+            targets.sort();
+            targets.dedup();
+            enrollment.verify_many(targets, &call.actor)?
+        }
+        None => enrollment.verify_all(&call.actor)?,
     };
-    targets.sort();
-    targets.dedup();
-    let results = enrollment.verify_many(targets, &call.actor)?;
     let shapes: serde_json::Map<_, _> =
         results.iter().map(|(id, checked)| (id.clone(), json!(verified(checked)))).collect();
     json::reply(200, &shapes)
