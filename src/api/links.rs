@@ -7,7 +7,7 @@ use super::route::Call;
 use super::{error, json};
 use crate::clock::rfc3339;
 use crate::enrollment::{Checked, Enrollment};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::health::{self, Point};
 use crate::http::{Request, Response};
 use crate::inventory::{self, Filter, Kind, Machine, Sort, Status};
@@ -73,7 +73,7 @@ pub(super) fn list(store: &Store, request: &Request) -> Result<Response> {
     let filter = Filter {
         kind: request.query("type").map(|word| Kind::named("type", word)).transpose()?,
         status: request.query("status").map(|word| Status::named("status", word)).transpose()?,
-        enrolled: request.query("enrolled").map(truth).transpose()?,
+        enrolled: json::flag(request, "enrolled")?,
         tag: request.query("tag").map(str::to_owned),
     };
     let sort =
@@ -140,12 +140,6 @@ pub(super) fn histories(store: &Store, request: &Request) -> Result<Response> {
     let machines: serde_json::Map<_, _> =
         machines.into_iter().map(|(id, points)| (id, points.iter().map(shape).collect())).collect();
     json::reply(200, &machines)
-}
-
-fn truth(text: &str) -> Result<bool> {
-    text.parse().map_err(|_| {
-        Error::invalid("enrolled", format!("{text:?} is neither \"true\" nor \"false\""))
-    })
 }
 
 fn shape(machine: &Machine) -> Link<'_> {

@@ -8,7 +8,7 @@ use super::store::{self, Text};
 use super::waves::{self, Share, Wave};
 use super::{Id, Operation, Settings, Status, Tally, Targets, needs_enrollment, targets};
 use crate::audit::{self, Actor, Entry};
-use crate::error::{Error, Field, Result, Unenrolled};
+use crate::error::{Error, Field, Result};
 use crate::inventory::catalogue::{Catalogue, ScriptText};
 use crate::inventory::{self, Filter, Machine, Sort};
 use crate::ssh::program::nonce;
@@ -199,19 +199,13 @@ fn text(one: ScriptText) -> Text {
 
 /// R5.1, P13: all targets must be enrolled; those that are not are listed together.
 fn enrolled(machines: &[Machine], settings: &Settings, requested: bool) -> Result<()> {
-    let missing: Vec<Unenrolled> = machines
+    let missing: Vec<_> = machines
         .iter()
         .filter(|one| {
             needs_enrollment(settings.enrollment_required, requested, one.enrollment.required)
                 && !one.enrollment.enrolled
         })
-        .map(|one| Unenrolled {
-            target: one.id.clone(),
-            client_id_found: one.enrollment.found,
-            client_id_matches: one.enrollment.matches,
-            error: one.enrollment.error.clone().unwrap_or_else(|| "never checked".to_owned()),
-            verified_at: one.enrollment.verified_at,
-        })
+        .map(Machine::unenrolled)
         .collect();
     if missing.is_empty() { Ok(()) } else { Err(Error::NotEnrolled(missing)) }
 }
