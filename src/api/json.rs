@@ -84,6 +84,16 @@ pub(super) fn number(
     })
 }
 
+/// `true` or `false` in the query, if it is there.
+///
+/// # Errors
+/// It is something else.
+pub(super) fn flag(request: &Request, name: &str) -> Result<Option<bool>> {
+    let Some(text) = request.query(name) else { return Ok(None) };
+    let wrong = |_| Error::invalid(name, format!("{text:?} is neither \"true\" nor \"false\""));
+    text.parse().map(Some).map_err(wrong)
+}
+
 /// Answers with a value.
 ///
 /// # Errors

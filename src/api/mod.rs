@@ -118,7 +118,7 @@ static ROUTES: &[Route] = &[
     row(Get, "/api/links", May(ReadInventory), "listLinks", |api, call| links::list(&api.store, call.request)),
     row(Get, "/api/links/{id}", May(ReadInventory), "getLink", |api, call| links::one(&api.store, call.path("id")?)),
     row(Get, "/api/links/{id}/health", May(ReadInventory), "getLinkHealth", |api, call| links::history(&api.store, call.request, call.path("id")?)),
-    row(Post, "/api/links/verify", May(Verify), "verifyLinks", |api, call| links::verify_many(&api.store, &api.enrollment, call)).audited("link.verify"),
+    row(Post, "/api/links/verify", May(Verify), "verifyLinks", |api, call| links::verify_many(&api.enrollment, call)).audited("link.verify"),
     row(Post, "/api/links/{id}/verify", May(Verify), "verifyLink", |api, call| links::verify(&api.enrollment, call)).audited("link.verify"),
     row(Get, "/api/scripts", May(ReadInventory), "listScripts", |api, _| scripts::list(&api.store)),
     row(Get, "/api/scripts/{id}", May(ReadInventory), "getScript", |api, call| scripts::one(&api.store, &api.catalogue, call.path("id")?)),

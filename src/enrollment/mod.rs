@@ -12,7 +12,7 @@ use crate::audit::{self, Actor, Entry};
 use crate::clock::Clock;
 use crate::error::{Error, Result, Unenrolled};
 use crate::inventory::route::Keys;
-use crate::inventory::{self, Machine, route};
+use crate::inventory::{self, Filter, Machine, Sort, route};
 use crate::ssh::program::Program;
 use crate::ssh::{Dial, Failure, Kind, Line};
 use crate::store::Store;
@@ -128,6 +128,25 @@ impl Enrollment {
         self.store.read(|db| {
             ids.iter().try_for_each(|id| inventory::store::machine(db, id).map(|_| ()))
         })?;
+        let results = self.side_by_side(ids, actor).into_iter();
+        results.map(|(id, result)| Ok((id, result?))).collect()
+    }
+
+    /// Checks all machines of the inventory, side by side. One that a sync takes away meanwhile has no
+    /// result.
+    ///
+    /// # Errors
+    /// The database fails, or the server stops.
+    pub fn verify_all(&self, actor: &Actor) -> Result<BTreeMap<String, Checked>> {
+        let (filter, sort) = (Filter::default(), Sort::default());
+        let machines = self.store.read(|db| inventory::store::machines(db, &filter, sort))?;
+        let ids = machines.into_iter().map(|machine| machine.id).collect();
+        let mut results = self.side_by_side(ids, actor);
+        results.retain(|(_, result)| !matches!(result, Err(Error::NotFound { .. })));
+        results.into_iter().map(|(id, result)| Ok((id, result?))).collect()
+    }
+
+    fn side_by_side(&self, ids: Vec<String>, actor: &Actor) -> Vec<(String, Result<Checked>)> {
         let (next, results) = (AtomicUsize::new(0), Mutex::default());
         let work = Arc::new(Work { ids, actor: actor.clone(), next, results });
         let helpers: Vec<Handle> = (1..work.ids.len().min(SIDE_BY_SIDE))
@@ -139,8 +158,7 @@ impl Enrollment {
             .collect();
         work.run(self);
         helpers.into_iter().for_each(Handle::join);
-        let results = std::mem::take(&mut *lock(&work.results));
-        results.into_iter().map(|(id, result)| Ok((id, result?))).collect()
+        std::mem::take(&mut *lock(&work.results))
     }
 
     /// What the machine shows, and the milliseconds it took to answer on an open connection.

@@ -125,7 +125,7 @@ fn read_only(path: &Path) -> Result<Connection> {
 pub(super) fn copy_whole(connection: &Connection, copy: &Path) -> Result<()> {
     let part = beside(copy, ".part");
     let doing = || format!("copy the database to {copy:?}");
-    let written = fill(connection, &part)
+    let written = write_new(connection, &part)
         .and_then(|()| fs::rename(&part, copy).map_err(|error| Error::io(doing(), error)));
     if written.is_err() {
         let _ = fs::remove_file(&part); // the failure that is told counts
@@ -133,20 +133,21 @@ pub(super) fn copy_whole(connection: &Connection, copy: &Path) -> Result<()> {
     written
 }
 
-fn fill(connection: &Connection, part: &Path) -> Result<()> {
-    let doing = || format!("write {part:?}");
+/// Writes a copy to a new file for its owner alone, safe on the disk.
+pub(super) fn write_new(connection: &Connection, new: &Path) -> Result<()> {
+    let doing = || format!("write {new:?}");
     let failed_io = |error: io::Error| Error::io(doing(), error);
     // What a crash has left.
-    match fs::remove_file(part) {
+    match fs::remove_file(new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed_io(error)),
         _ => {}
     }
-    private(part, OpenOptions::new().create_new(true)).map_err(failed_io)?;
+    private(new, OpenOptions::new().create_new(true)).map_err(failed_io)?;
     connection
         .busy_timeout(Duration::from_secs(10))
-        .and_then(|()| connection.execute("VACUUM INTO ?1", [part.to_string_lossy()]))
+        .and_then(|()| connection.execute("VACUUM INTO ?1", [new.to_string_lossy()]))
         .map_err(|error| failed(doing(), error))?;
-    File::open(part).and_then(|file| file.sync_all()).map_err(failed_io)
+    File::open(new).and_then(|file| file.sync_all()).map_err(failed_io)
 }
 
 fn damage(connection: &Connection) -> rusqlite::Result<Vec<String>> {
@@ -235,6 +236,6 @@ pub fn beside(path: &Path, end: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn directory(path: &Path) -> &Path {
+pub(super) fn directory(path: &Path) -> &Path {
     path.parent().filter(|one| !one.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

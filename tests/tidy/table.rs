@@ -31,7 +31,7 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("config", &["error"], &["configparser", "log"]),
     layer("logging", &["clock", "config", "error", "threads"], &["log", "serde_json"]),
     layer("http", &["error", "threads"], &["base64", "crossbeam_channel", "httparse", "log", "rustix", "sha1", "tungstenite"]),
-    layer("store", &["error", "threads"], &["rusqlite"]),
+    layer("store", &["clock", "error", "threads"], &["rusqlite"]),
     layer("ssh", &["error", "threads", "words"], &["base64", "getrandom", "hmac", "log", "rustix", "sha1", "sha2", "ssh2"]),
     // Features.
     layer("audit", &["clock", "error", "store", "threads"], &["log", "rusqlite", "serde_json", "sha2"]),
