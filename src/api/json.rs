@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
+use super::error::brief;
 use crate::error::{Error, Result, nearest};
 use crate::http::{Request, Response};
 
@@ -130,7 +131,7 @@ fn field(path: &str, text: &str) -> Fault {
         (path, None) => path.to_owned(),
         (path, Some(name)) => format!("{path}.{name}"),
     };
-    Fault::Field(name, without_value(text).replace('`', "\""))
+    Fault::Field(brief(&name), brief(&without_value(text).replace('`', "\"")))
 }
 
 /// What serde says of a value of the wrong type, without the value: it can be a password.
