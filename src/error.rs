@@ -202,6 +202,8 @@ pub enum Error {
     Upgrade,
     /// A page of this origin may not open a WebSocket.
     Origin(String),
+    /// There is no place for another call that waits for machines or for Git.
+    Busy,
     /// LinkOps is stopping and takes no new work.
     ShuttingDown,
     /// Something that should not happen; the text is for the log only.

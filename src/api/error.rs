@@ -77,6 +77,7 @@ fn classify(error: &Error) -> (u16, &'static str, Value) {
         Error::PaneAssigned { pane } => (409, "PANE_ASSIGNED", json!({ "pane": pane })),
         Error::Upgrade => (426, "UPGRADE_REQUIRED", nothing()),
         Error::Origin(origin) => (403, "FORBIDDEN", json!({ "origin": origin })),
+        Error::Busy => (503, "OVERLOADED", nothing()),
         Error::ShuttingDown => (503, "SHUTTING_DOWN", nothing()),
         Error::Io { .. }
         | Error::Database { .. }
@@ -173,7 +174,9 @@ pub(super) fn reply(error: &Error, request: &Request) -> Response {
         Error::RateLimited { retry_after } => {
             response.header("Retry-After", retry_after.to_string())
         }
-        Error::TooManyOperations | Error::ShuttingDown => response.header("Retry-After", "5"),
+        Error::TooManyOperations | Error::Busy | Error::ShuttingDown => {
+            response.header("Retry-After", "5")
+        }
         Error::TokenMissing | Error::TokenExpired | Error::TokenInvalid => {
             response.header("WWW-Authenticate", "Bearer")
         }
@@ -353,6 +356,7 @@ mod tests {
             (not_found(Noun::Recording), 404, "RECORDING_NOT_FOUND"),
             (Error::Upgrade, 426, "UPGRADE_REQUIRED"),
             (Error::Origin(text()), 403, "FORBIDDEN"),
+            (Error::Busy, 503, "OVERLOADED"),
             (Error::ShuttingDown, 503, "SHUTTING_DOWN"),
             (Error::Internal(text()), 500, "INTERNAL_ERROR"),
         ] {

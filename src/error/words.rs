@@ -105,6 +105,9 @@ impl fmt::Display for Error {
                 "pages of {origin:?} may not open a WebSocket here\n\
                  add the origin to [api] cors_origins, or let the proxy pass the Host header on"
             ),
+            Error::Busy => f.write_str(
+                "too many calls wait for machines or for Git already\ntry again in a moment",
+            ),
             Error::ShuttingDown => f.write_str("the server is stopping\ntry again in a moment"),
             Error::Internal(text) => f.write_str(text),
         }

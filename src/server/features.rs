@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::settings;
-use crate::api::{Api, Document, Limits, Metrics, Sources};
+use crate::api::{Api, Document, Limits, Metrics, Places, Sources};
 use crate::audit::Refusals;
 use crate::auth::Auth;
 use crate::clock::Clock;
@@ -116,6 +116,7 @@ impl Features {
             recordings: self.recordings,
             sockets: settings::sockets(config),
             limits: Limits::new(settings::rates(config)),
+            places: Places::new(config.api.worker_threads),
             refusals: Refusals::default(),
             metrics: Metrics::new(ground.clock.now()),
             sources,
