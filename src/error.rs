@@ -8,6 +8,8 @@ use std::io;
 
 mod words;
 
+pub use words::without_value;
+
 /// The result of everything here that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 

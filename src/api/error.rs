@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::clock::{Clock, rfc3339};
-use crate::error::{Error, Noun, Unenrolled, YamlProblem};
+use crate::error::{Error, Noun, Unenrolled, YamlProblem, without_value};
 use crate::http::{Request, Response};
 
 /// Of a line, so many characters are told: what a caller has sent stands in it, and can be long.
@@ -55,6 +55,7 @@ fn classify(error: &Error) -> (u16, &'static str, Value) {
         Error::NoTargets { .. } => (400, "NO_TARGETS", nothing()),
         Error::NotBash { script, .. } => (400, "SCRIPT_NOT_BASH", json!({ "script": script })),
         Error::Flag { script, flag, declared } => {
+            let flag = without_value(flag);
             let details = json!({ "script": script, "flag": flag, "declared": declared });
             (400, "INVALID_FLAG", details)
         }
