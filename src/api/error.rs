@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::route::Route;
 use crate::clock::{Clock, rfc3339};
 use crate::error::{Error, Noun, Unenrolled, YamlProblem, without_value};
 use crate::http::{Request, Response};
@@ -152,7 +153,7 @@ pub(super) fn told(error: &Error) -> (&'static str, String) {
 }
 
 /// Answers with a cause. What is our own fault is logged with its whole chain and not shown.
-pub(super) fn reply(error: &Error, request: &Request) -> Response {
+pub(super) fn reply(error: &Error, request: &Request, route: Option<&Route>) -> Response {
     let (status, code, details) = classify(error);
     let message = if status == 500 {
         "something went wrong inside LinkOps\nits log has the details under this request id"
@@ -162,7 +163,7 @@ pub(super) fn reply(error: &Error, request: &Request) -> Response {
     };
     note(status, code, &request.path, &request.id, &error.chain());
     let mut response = body(status, code, &message, &details, &request.id);
-    if request.path == "/api/auth/login"
+    if route.is_some_and(|route| route.id == "login")
         && matches!(error, Error::Credentials | Error::Locked { .. })
     {
         response = refused_login(&response);

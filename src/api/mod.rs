@@ -159,7 +159,7 @@ impl Api {
             Some(route) => self.answer(route, request),
             None => self.no_route(request),
         };
-        let response = answer.unwrap_or_else(|error| error::reply(&error, request));
+        let response = answer.unwrap_or_else(|error| error::reply(&error, request, route));
         self.metrics.count(route, response.status(), begun.elapsed());
         response
     }
