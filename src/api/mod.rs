@@ -224,6 +224,8 @@ impl Api {
         if self.metrics_auth {
             let found = self.auth.authenticate(bearer(request));
             self.counted(found, request)?.require(ReadServer)?;
+        } else {
+            self.limits.stranger(request.client)?;
         }
         metrics::show(&self.metrics, &self.sources)
     }

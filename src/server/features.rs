@@ -1,6 +1,6 @@
 //! The features: what each of them is made of, and what of them the API sees.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::settings;
 use crate::api::{Api, Document, Limits, Metrics, Places, Sources};
@@ -97,6 +97,7 @@ impl Features {
             database: config.database.clone(),
             latency_warning: config.health.latency_warning,
             latency_critical: config.health.latency_critical,
+            written: Mutex::default(),
         };
         let sources = Sources {
             store: store(),
