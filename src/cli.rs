@@ -1,5 +1,6 @@
 //! The command line: which subcommands there are, and what each does.
 
+use std::ffi::OsString;
 use std::io::{BufRead, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -55,8 +56,8 @@ All take --config FILE (default /etc/linkops/config.ini).
 const USAGE: u8 = 2;
 
 /// Runs the command: 0 done, 1 failed, 2 wrong usage. Failures go to standard error.
-pub fn main(arguments: Vec<String>) -> ExitCode {
-    let (command, config) = match parse(&arguments) {
+pub fn main(arguments: Vec<OsString>) -> ExitCode {
+    let (command, config) = match texts(arguments).and_then(|arguments| parse(&arguments)) {
         Ok(parsed) => parsed,
         Err(problem) => {
             eprintln!("linkopsd: {problem}\ntry: linkopsd help");
@@ -70,6 +71,11 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn texts(arguments: Vec<OsString>) -> Result<Vec<String>, String> {
+    let text = |one: OsString| one.into_string().map_err(|odd| format!("{odd:?} is not UTF-8"));
+    arguments.into_iter().map(text).collect()
 }
 
 fn run(command: &Command, config: &Path) -> Result<()> {

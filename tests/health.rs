@@ -357,6 +357,23 @@ fn the_server_says_what_it_stands_on() {
     linkops.get("/api/health").expect(200);
 }
 
+/// Whoever asks often has nothing written for it: neither by figures, which strangers may ask for.
+#[test]
+fn asking_how_the_server_is_does_not_write_each_time() {
+    let fleet = Fleet::new(0);
+    let linkops = LinkOps::unsynced(&fleet, "");
+    let other = rusqlite::Connection::open(linkops.path("linkops.db")).unwrap();
+    let version =
+        || -> i64 { other.pragma_query_value(None, "data_version", |row| row.get(0)).unwrap() };
+    linkops.get("/api/health").expect(200);
+    let before = version();
+    for _ in 0..3 {
+        linkops.get("/api/health").expect(200);
+        assert_eq!(send(linkops.address(), "GET", "/metrics", &[], b"").status, 200);
+    }
+    assert_eq!(version(), before);
+}
+
 #[test]
 fn metrics_have_the_conventional_form_and_few_labels() {
     let mut fleet = Fleet::new(3);

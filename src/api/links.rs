@@ -91,7 +91,11 @@ pub(super) fn one(store: &Store, id: &str) -> Result<Response> {
 pub(super) fn verify(enrollment: &Enrollment, call: &Call<'_>) -> Result<Response> {
     json::decode_nothing(call.request)?;
     let id = call.path("id")?;
-    let checked = enrollment.verify(id, &call.actor)?;
+    let ids = vec![id.to_owned()];
+    let checked = enrollment
+        .verify_many(ids, &call.actor, call.request.deadline)?
+        .remove(id)
+        .ok_or_else(|| Error::Internal(format!("the check of {id:?} has no result")))?;
     if checked.reached {
         return json::reply(200, &verified(&checked));
     }
@@ -103,13 +107,14 @@ pub(super) fn verify(enrollment: &Enrollment, call: &Call<'_>) -> Result<Respons
 /// `POST /api/links/verify`
 pub(super) fn verify_many(enrollment: &Enrollment, call: &Call<'_>) -> Result<Response> {
     let VerifyMany { targets } = json::decode_or_default(call.request)?;
+    let until = call.request.deadline;
     let results = match targets {
         Some(mut targets) => {
             targets.sort();
             targets.dedup();
-            enrollment.verify_many(targets, &call.actor)?
+            enrollment.verify_many(targets, &call.actor, until)?
         }
-        None => enrollment.verify_all(&call.actor)?,
+        None => enrollment.verify_all(&call.actor, until)?,
     };
     let shapes: serde_json::Map<_, _> =
         results.iter().map(|(id, checked)| (id.clone(), json!(verified(checked)))).collect();

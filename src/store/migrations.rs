@@ -209,7 +209,7 @@ mod tests {
     fn a_copy_has_its_name_when_it_is_whole() {
         let (_directory, path) = released();
         add_user(&path, "ann");
-        fs::write(beside(&path, ".before-v2.making"), "half a database").unwrap();
+        fs::write(beside(&path, ".upgrading"), "half a database").unwrap();
         drop(Store::open(&path).unwrap());
         assert_eq!(copies(&path), [["ann"]]);
     }

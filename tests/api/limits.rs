@@ -50,6 +50,15 @@ fn a_user_a_token_and_an_address_have_a_measure_each() {
     (0..20).for_each(|_| drop(linkops.call("GET", "/health", &[], None).expect(200)));
 }
 
+/// Also figures, which strangers may ask for.
+#[test]
+fn figures_are_counted() {
+    let linkops = LinkOps::unsynced(&Fleet::new(0), "api.rate_limit = 3");
+    (0..3).for_each(|_| drop(linkops.call("GET", "/metrics", &[], None).expect(200)));
+    refused(&linkops.call("GET", "/metrics", &[], None));
+    linkops.get("/api/auth/me").expect(200);
+}
+
 /// A browser's page from elsewhere may call where the configuration says so, and is not given the
 /// credentials of its user.
 #[test]

@@ -169,6 +169,7 @@ fn bad_parameters(linkops: &LinkOps) {
         ("status=success,", "status"),
         ("from=yesterday", "from"),
         ("to=2026-13-01", "to"),
+        ("from=2026-11-21T23:59:59", "from"), // of which place?
         ("limit=0", "limit"),
         ("limit=501", "limit"),
         ("limit=-1", "limit"),
