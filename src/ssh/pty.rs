@@ -87,6 +87,8 @@ pub(super) struct PoolShell {
     size: Option<Size>,
     /// The size that libssh2 has begun to tell.
     telling: Option<Size>,
+    /// libssh2 has begun to send input, and nothing else can be sent before that goes on.
+    writing: bool,
     /// When something came in for the last time, to about [`HEARING`].
     heard: Instant,
     /// Since when there is no answer to the question whether the machine is there.
@@ -126,6 +128,7 @@ impl PoolShell {
             refused: false,
             size: None,
             telling: None,
+            writing: false,
             heard: Instant::now(),
             asked: None,
             wants_room: false,
@@ -232,10 +235,10 @@ impl PoolShell {
     /// Sends the size, and what fits of the input behind it. Whether that waits for room in the
     /// socket.
     fn feed(&mut self) -> Result<bool, Trouble> {
-        if !self.tell_size()? {
-            return Ok(true);
-        }
         loop {
+            if !self.writing && !self.tell_size()? {
+                return Ok(true);
+            }
             let size = self.sendable();
             if size == 0 {
                 return Ok(false);
@@ -243,14 +246,16 @@ impl PoolShell {
             if !self.session.writable() {
                 return Ok(true);
             }
-            match self.channel.write(&self.input[..size]) {
+            let written = self.channel.write(&self.input[..size]);
+            self.writing = matches!(&written, Err(error) if error.kind() == ErrorKind::WouldBlock);
+            match written {
                 Ok(written) => {
                     self.input.drain(..written);
                     if self.input.is_empty() {
                         self.input = Vec::new();
                     }
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
+                Err(_) if self.writing => return Ok(true),
                 Err(_) => return Err(Trouble::Ssh(last_error(&mut self.session))),
             }
         }
