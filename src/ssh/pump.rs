@@ -232,7 +232,7 @@ impl Pump {
 
         let mut fds = vec![
             PollFd::from_borrowed_fd(self.session.as_fd(), events),
-            PollFd::from_borrowed_fd(self.desk.bell().as_fd(), PollFlags::IN),
+            readable(self.desk.bell()),
         ];
         let asker = self.opening.iter().filter(|opening| !opening.given_up);
         let asker = asker.map(|opening| (opening.request.stream.as_fd(), PollFlags::empty()));
