@@ -211,13 +211,11 @@ impl Terminals {
         caller: &Caller,
         actor: &Actor,
     ) -> Result<BTreeMap<PaneName, PaneState>> {
-        let panes = self.usable(id, caller)?.panes;
-        if panes.is_empty() {
+        if self.usable(id, caller)?.panes.is_empty() {
             let text = "no pane of the workspace has a target\nassign one first";
             return Err(Error::invalid("panes", text));
         }
-        let targets = panes.into_iter().map(|(pane, row)| (pane, row.target)).collect();
-        let states = self.connect_all(id, &targets, actor, Instant::now() + CONNECTING)?;
+        let states = self.connect_all(id, actor, Instant::now() + CONNECTING)?;
         let told: Value = states
             .iter()
             .map(|(pane, state)| (pane.to_string(), json!(state.status.as_str())))
