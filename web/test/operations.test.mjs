@@ -205,6 +205,34 @@ describe("operations", () => {
     await page.getByText("web-01 and web-02").waitFor();
   });
 
+  test("what is seen as chosen is what runs, whatever was checked by hand", async () => {
+    const page = await world.open("/operations/new?scripts=hello", "Run scripts");
+    const list = page.getByRole("group", { name: "Machines", exact: true });
+    const box = (id) => list.getByRole("checkbox", { name: id });
+    const press = (name) => page.getByRole("button", { name }).click();
+    const checked = () =>
+      list
+        .locator("label:has(:checked) .grow")
+        .evaluateAll((labels) => labels.map((one) => one.textContent).sort());
+    await press("All shown");
+    await box("web-01").uncheck();
+    await page.getByText("1 script on 3 machines").waitFor();
+    assert.deepEqual(await checked(), ["db-01", "edge-01", "web-02"]);
+    await press("All shown");
+    await page.getByText("1 script on 4 machines").waitFor();
+    assert.deepEqual(await checked(), ["db-01", "edge-01", "web-01", "web-02"]);
+    await press("None");
+    await box("edge-01").check();
+    await page.getByText("1 script on 1 machine").waitFor();
+    await press("Leave them out");
+    await page.getByText("Choose machines").waitFor();
+    assert.deepEqual(await checked(), []);
+    await box("web-02").check();
+    await press("None");
+    await page.getByText("Choose machines").waitFor();
+    assert.deepEqual(await checked(), []);
+  });
+
   test("history is filtered and its filters are in the address", async () => {
     const page = await world.open("/operations?script=wait", "Operations");
     await page.locator("td.main").first().waitFor();
