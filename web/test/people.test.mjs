@@ -43,9 +43,18 @@ test("a user is made, gets another role and password, and goes", async () => {
   await note(page, "nora can sign in now.").waitFor();
   assert.equal((await signIn(fleet, "nora", "a long password")).role, "operator");
   await accessible(page);
-  await row(page, "nora").getByRole("button", { name: "Acts for nora" }).click();
-  await page.getByRole("menuitemradio", { name: "viewer" }).click();
+  const role = async (name) => {
+    await row(page, "nora").getByRole("button", { name: "Acts for nora" }).click();
+    await page.getByRole("menuitemradio", { name }).click();
+  };
+  await role("viewer");
   await note(page, "nora is viewer now.").waitFor();
+  await row(page, "nora").getByText("viewer", { exact: true }).waitFor();
+  await role("operator");
+  await note(page, "nora is operator now.").waitFor();
+  await row(page, "nora").getByText("operator", { exact: true }).waitFor();
+  await role("viewer");
+  await note(page, "nora is viewer now.").nth(1).waitFor();
   await row(page, "nora").getByRole("button", { name: "Acts for nora" }).click();
   await page.getByRole("menuitem", { name: "New password…" }).click();
   await page.getByRole("textbox", { name: "New password" }).fill("another long one");
