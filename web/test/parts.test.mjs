@@ -17,7 +17,7 @@ import { layoutFor, moveEdge } from "../core/layouts.js";
 import { byJump, linkFilters, selectMachines } from "../core/machines.js";
 import { Output } from "../core/output.js";
 import { readQuery, writeQuery } from "../core/query.js";
-import { byTraits, parseLimit, parseWaves, requestOf } from "../core/runform.js";
+import { byTraits, howOf, parseLimit, parseWaves, requestOf } from "../core/runform.js";
 import { progressOf, stateOf, Watch } from "../core/watch.js";
 import { contentHeight, rowAt, scrollFor, TALLEST, visibleRows } from "../core/windowing.js";
 import { wrapMap } from "../core/wrapping.js";
@@ -278,7 +278,7 @@ test("the run form makes the request of the contract", () => {
     scripts: ["s"],
     flags,
     targets: ["a"],
-    concurrency: 3,
+    concurrency: "3",
     goesOn: true,
     waves: "1,rest",
     maxFailures: "1",
@@ -293,7 +293,22 @@ test("the run form makes the request of the contract", () => {
     max_failures: 1,
   });
   assert.throws(() => requestOf({ ...form, targets: [] }), { field: "targets" });
-  assert.throws(() => requestOf({ ...form, concurrency: 0.5 }), { field: "concurrency" });
+  for (const concurrency of ["0.5", "0", "-1", "?"])
+    assert.throws(() => requestOf({ ...form, concurrency }), { field: "concurrency" });
+  assert.equal("concurrency" in requestOf({ ...form, concurrency: "" }), false);
+  const before = { concurrency: 2, on_failure: "continue", max_failures: 1 };
+  assert.deepEqual(howOf({ ...before, waves: [["a"], ["b", "c"], ["d"]] }), {
+    concurrency: "2",
+    goesOn: true,
+    waves: "1, 2, rest",
+    maxFailures: "1",
+  });
+  assert.deepEqual(howOf({ ...before, on_failure: "stop", waves: null }), {
+    concurrency: "2",
+    goesOn: false,
+    waves: "",
+    maxFailures: "",
+  });
   const all = [
     machine("a", { tags: ["web"] }),
     machine("b", { tags: ["web"], type: "VPS" }),
