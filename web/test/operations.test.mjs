@@ -6,6 +6,7 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { accessible, goto, signIn } from "./browser.mjs";
 import { Fleet, until } from "./fleet.mjs";
+import { startWire } from "./wire.mjs";
 import { able, note, useWorld } from "./world.mjs";
 
 const world = useWorld();
@@ -119,6 +120,57 @@ describe("operations", () => {
     const text = readFileSync(await (await download).path(), "utf8");
     assert.deepEqual(text.trim().split("\n"), lines, "each line once, in order");
   });
+
+  // Starts a script that waits for the gate, and watches it over a wire that the test has in hand.
+  async function watched(script, run) {
+    rmSync(world.fleet.path("gate"), { force: true });
+    const body = { scripts: [script], targets: ["web-01"] };
+    const { operation_id: id } = await world.fleet.call("POST", "/api/operations/run", body);
+    const wire = await startWire(world.fleet.url);
+    try {
+      const faults = ["ERR_CONNECTION", "ERR_EMPTY_RESPONSE", "ERR_INCOMPLETE_CHUNKED_ENCODING"];
+      const more = { session: world.session, faults };
+      const page = await world.browser.tab({ url: wire.url }, more);
+      await page.clock.install();
+      await goto(page, `/operations/${id}`, id);
+      await run(page, wire);
+      writeFileSync(world.fleet.path("gate"), "");
+      await page.locator(".badge.ok").waitFor();
+    } finally {
+      wire.close();
+    }
+  }
+  const stream = /\/events/;
+
+  test("a stream that falls silent is noticed and taken up again", () =>
+    watched("wait", async (page, wire) => {
+      const log = page.getByRole("region", { name: "Output", exact: true });
+      await seen(log, 3);
+      assert.equal(wire.hush(stream), 1);
+      const again = page.waitForRequest(stream);
+      await page.clock.fastForward(41_000);
+      await again;
+      const shown = Number(/line (\d+)$/.exec(await log.locator(".ln").last().innerText())[1]);
+      await seen(log, shown + 10);
+      await page.getByText("Connection lost").waitFor({ state: "detached" });
+      // After a sleep it is doubted earlier.
+      assert.equal(wire.hush(stream), 1);
+      const third = page.waitForRequest(stream);
+      await page.clock.fastForward(21_000);
+      await page.evaluate(() => dispatchEvent(new Event("online")));
+      await third;
+      await seen(log, shown + 20);
+    }));
+
+  test("a stream that is there again is not called lost, also when nothing is said", () =>
+    watched("quiet", async (page, wire) => {
+      await page.getByText("It has printed nothing yet.").waitFor();
+      wire.hold(stream);
+      assert.equal(wire.cut(stream), 1);
+      await page.getByText("Connection lost; reconnecting").waitFor();
+      wire.release();
+      await page.getByText("Connection lost; reconnecting").waitFor({ state: "detached" });
+    }));
 
   test("what has failed runs again", async () => {
     writeFileSync(world.fleet.path("fault"), "");
