@@ -47,10 +47,10 @@ export default async function workspace({ params, signal }) {
     crumb: { href: "/terminal", label: "Sessions" },
     actions: [connectAll, layout.columns * layout.rows > 1 && broadcast, close],
   });
-  const socket = workspaceSocket({ id: params.id, signal, receive, state });
+  const send = (message) => socket.send(message);
   const panes = await Promise.all(
     panesOf(layout).map((name) =>
-      makePane({ name, machines, send: socket.send, typed, assign, zoom, signal }),
+      makePane({ name, machines, send, typed, assign, zoom, signal }),
     ),
   );
   const byName = new Map(panes.map((one) => [one.name, one]));
@@ -66,6 +66,8 @@ export default async function workspace({ params, signal }) {
   );
   const page = h("div.page.workspace", head, told, loud, panes.length > 1 && tabs, grid);
   showTab("A");
+  // What it brings goes to the panes, so they are first.
+  const socket = workspaceSocket({ id: params.id, signal, receive, state });
 
   function receive(message) {
     if (message.type === "error")

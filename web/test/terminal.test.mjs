@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 import { accessible, Browser, goto, signIn } from "./browser.mjs";
 import { Fleet, until } from "./fleet.mjs";
+import { startWire } from "./wire.mjs";
 
 const ids = ["host-a", "host-b", "host-c", "host-d"];
 const machines = [
@@ -84,6 +85,76 @@ test("four panes are typed into, and are there again after a reload", async () =
   await shows(page, "C", "still 42");
   await closed(page);
 });
+
+// Firefox and Safari have no WebSocketStream.
+const withoutStreams = (page) => page.addInitScript(() => delete globalThis.WebSocketStream);
+
+test("a browser without socket streams has terminals too", async () => {
+  const page = await browser.tab(fleet, { session });
+  await withoutStreams(page);
+  await goto(page, "/terminal?targets=host-a,host-b", "Terminal");
+  assert.equal(await page.evaluate(() => "WebSocketStream" in globalThis), false);
+  for (const name of "AB") await pane(page, name).getByText("Connected", { exact: true }).waitFor();
+  await type(page, "A", "seq 1 20000; echo plain-$((2 + 2))\r");
+  await shows(page, "A", "plain-4");
+  await page.reload();
+  await shows(page, "A", "plain-4");
+  await type(page, "B", "echo plain-$((3 + 3))\r");
+  await shows(page, "B", "plain-6");
+  await closed(page);
+});
+
+for (const streams of [true, false]) {
+  const kind = streams ? "stream" : "plain socket";
+  const socket = /\/ws\?/;
+  const sockets = async () =>
+    (await fleet.call("GET", "/api/terminal/workspaces")).reduce((sum, one) => sum + one.sockets, 0);
+
+  test(`whoever leaves while a ${kind} is opened leaves none behind`, async () => {
+    const wire = await startWire(fleet.url);
+    try {
+      const page = await browser.tab({ url: wire.url }, { session });
+      if (!streams) await withoutStreams(page);
+      wire.hold(socket);
+      await goto(page, "/terminal?targets=host-a", "Terminal");
+      await until("the socket is asked for", () => wire.hush(socket) === 1);
+      await page.getByRole("link", { name: "Sessions" }).click();
+      await page.getByRole("heading", { name: "New session" }).waitFor();
+      wire.release();
+      await until("no socket is left", async () => wire.hush(socket) === 0);
+      assert.equal(await sockets(), 0);
+      await page.getByRole("link", { name: "Open", exact: true }).click();
+      await pane(page, "A").getByRole("button", { name: "Connect to host-a" }).click();
+      await pane(page, "A").getByText("Connected", { exact: true }).waitFor();
+      assert.equal(await sockets(), 1);
+      await closed(page);
+    } finally {
+      wire.close();
+    }
+  });
+
+  test(`a ${kind} that is dead is noticed, and taken up again`, async () => {
+    const wire = await startWire(fleet.url);
+    try {
+      const page = await browser.tab({ url: wire.url }, { session, faults: ["ERR_"] });
+      if (!streams) await withoutStreams(page);
+      await goto(page, "/terminal?targets=host-a", "Terminal");
+      await pane(page, "A").getByText("Connected", { exact: true }).waitFor();
+      await type(page, "A", "echo here-$((1 + 2))\r");
+      await shows(page, "A", "here-3");
+      assert.equal(wire.hush(socket), 1);
+      await page.context().setOffline(true);
+      await page.getByText("The connection is lost").waitFor();
+      await page.context().setOffline(false);
+      await page.getByText("The connection is lost").waitFor({ state: "detached" });
+      await type(page, "A", "echo again-$((1 + 2))\r");
+      await shows(page, "A", "again-3");
+      await closed(page);
+    } finally {
+      wire.close();
+    }
+  });
+}
 
 test("a session that was left is in the list, and comes back", async () => {
   const page = await browser.tab(fleet, { session });
