@@ -117,11 +117,11 @@ for (const streams of [true, false]) {
       if (!streams) await withoutStreams(page);
       wire.hold(socket);
       await goto(page, "/terminal?targets=host-a", "Terminal");
-      await until("the socket is asked for", () => wire.hush(socket) === 1);
+      await until("the socket is asked for", () => wire.open(socket) === 1);
       await page.getByRole("link", { name: "Sessions" }).click();
       await page.getByRole("heading", { name: "New session" }).waitFor();
       wire.release();
-      await until("no socket is left", async () => wire.hush(socket) === 0);
+      await until("no socket is left", () => wire.open(socket) === 0);
       assert.equal(await sockets(), 0);
       await page.getByRole("link", { name: "Open", exact: true }).click();
       await pane(page, "A").getByRole("button", { name: "Connect to host-a" }).click();

@@ -3,8 +3,8 @@
 
 import { connect, createServer } from "node:net";
 
-// Gives `{url, hush, hold, cut, release, close}`; patterns are looked for in the request line that a connection has
-// sent last.
+// Gives `{url, open, hush, hold, cut, release, close}`; patterns are looked for in the request line that
+// a connection has sent last.
 export async function startWire(target) {
   const { hostname, port } = new URL(target);
   const lines = new Set();
@@ -35,6 +35,8 @@ export async function startWire(target) {
   };
   return {
     url: `http://127.0.0.1:${server.address().port}`,
+    // How many connections there are.
+    open: (pattern) => each(pattern, () => {}),
     // Nothing passes on these connections any more; gives their number.
     hush: (pattern) => each(pattern, (line) => (line.isHushed = true)),
     // The same for requests that come from now on.
