@@ -285,6 +285,42 @@ describe("everywhere", () => {
     await accessible(page);
   });
 
+  test("a file that does not come is asked for again, without a storm of reloads", async () => {
+    const page = await world.open("/", "Overview", { faults: ["Failed to load resource", "ERR_"] });
+    let loads = 0;
+    page.on("request", (request) => (loads += request.isNavigationRequest() ? 1 : 0));
+    const link = page.getByRole("navigation").getByRole("link", { name: "Scripts" }).first();
+    const file = /\/assets\/scripts-/;
+    await page.route(file, (route) => route.abort());
+    await link.click();
+    await page.getByText("FILE_MISSING").waitFor();
+    assert.equal(loads, 1, "the server answers, so newer files may be there");
+    await accessible(page);
+    await page.unroute(file);
+    await page.getByRole("button", { name: "Try again" }).click();
+    await page.getByRole("link", { name: "Hello", exact: true }).waitFor();
+    await page.goto("/git");
+    await page.getByRole("heading", { name: "Git" }).waitFor();
+    loads = 0;
+    await world.fleet.halt();
+    await link.click();
+    await page.getByRole("alert").getByText("NO_ANSWER").waitFor();
+    await world.fleet.launch();
+    assert.equal(loads, 0);
+    await page.getByRole("button", { name: "Try again" }).click();
+    await page.getByRole("link", { name: "Hello", exact: true }).waitFor();
+  });
+
+  test("a tab is named after what it shows", async () => {
+    const page = await world.open("/links/web-01", "web-01");
+    assert.equal(await page.title(), "web-01 · LinkOps");
+    await goto(page, "/scripts/hello", /Hello/);
+    assert.equal(await page.title(), "Hello · LinkOps");
+    await page.getByRole("link", { name: "Git", exact: true }).first().click();
+    await page.getByRole("heading", { name: "Git" }).waitFor();
+    assert.equal(await page.title(), "Git · LinkOps");
+  });
+
   test("nothing inline runs", async () => {
     const page = await world.open("/", "Overview", { faults: ["Content Security Policy"] });
     const ran = await page.evaluate(() => {
