@@ -5,6 +5,7 @@ import { readCast, shorten, sizeOf } from "../core/cast.js";
 import { h, replace } from "../core/dom.js";
 import { duration } from "../core/format.js";
 import { bindKeys } from "../core/keys.js";
+import { whenLeft } from "../core/live.js";
 import { pageHead, timeAt } from "../parts/head.js";
 import { icon } from "../parts/icons.js";
 import { saveFile } from "../parts/logpane.js";
@@ -131,7 +132,7 @@ export default async function recording({ params, signal, title }) {
     ],
     signal,
   );
-  signal.addEventListener("abort", () => tool.dispose());
+  whenLeft(signal, () => tool.dispose());
   requestAnimationFrame(() => {
     if (signal.aborted) return;
     tool.open(screen);

@@ -2,6 +2,7 @@
 // disconnecting, search, and what it says when there is no connection.
 
 import { h, onFrame, replace } from "../core/dom.js";
+import { whenLeft } from "../core/live.js";
 import { icon } from "./icons.js";
 import { status } from "./status.js";
 import { makeTerm } from "./term.js";
@@ -182,7 +183,7 @@ export async function makePane({ name, machines, send, typed, assign, zoom, sign
     onFrame(() => place.isConnected && place.clientWidth > 0 && tool.fit.fit()),
   );
   observer.observe(place);
-  signal.addEventListener("abort", () => (observer.disconnect(), tool.dispose()));
+  whenLeft(signal, () => (observer.disconnect(), tool.dispose()));
   return {
     name,
     element,

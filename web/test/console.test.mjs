@@ -221,6 +221,53 @@ describe("everywhere", () => {
     assert.equal(await page.getByRole("dialog").count(), 0);
   });
 
+  test("single keys can be turned off, for good", async () => {
+    const page = await world.open("/account", "Account");
+    await page.getByLabel("Single characters act as keys").uncheck();
+    await accessible(page);
+    await page.reload();
+    await page.getByRole("heading", { name: "Keyboard" }).waitFor();
+    await page.keyboard.press("g");
+    await page.keyboard.press("l");
+    await page.keyboard.press("?");
+    await page.getByRole("button", { name: /account, theme, sign out/ }).click();
+    await page.getByRole("menuitem", { name: "Keys" }).click();
+    const dialog = page.getByRole("dialog", { name: "Keys" });
+    await dialog.getByText("Keys of one character are off.").waitFor();
+    assert.equal(await dialog.getByText("Go to Links").count(), 0);
+    await page.keyboard.press("Escape");
+    assert.match(page.url(), /account$/);
+    await page.keyboard.press("Control+k");
+    await page.getByRole("combobox").waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByLabel("Single characters act as keys").check();
+    await page.keyboard.press("g");
+    await page.keyboard.press("l");
+    await page.getByRole("heading", { name: "Links" }).waitFor();
+  });
+
+  test("a page that was left while it was made leaves no keys behind", async () => {
+    const id = await world.fleet.run(["hello"], ["web-01"]);
+    const page = await world.open("/operations", "Operations");
+    let held = null;
+    await page.route(/\/assets\/operation-.*css/, (route) => (held = route));
+    const view = page.waitForResponse(new RegExp(`/api/operations/${id}`));
+    await page.getByRole("link", { name: id }).click();
+    await (await view).finished();
+    await until("the style is asked for", () => held !== null);
+    await page.keyboard.press("g");
+    await page.keyboard.press("s");
+    await page.getByRole("heading", { name: "Scripts" }).waitFor();
+    const style = page.waitForResponse(/\/assets\/operation-.*css/);
+    await held.continue();
+    await (await style).finished();
+    await page.keyboard.press("?");
+    const dialog = page.getByRole("dialog", { name: "Keys" });
+    await dialog.getByText("Go to Links").waitFor();
+    assert.equal(await dialog.getByText("First failure").count(), 0);
+    assert.equal(await dialog.getByText("Follow the output").count(), 0);
+  });
+
   test("a phone has all of it without scrolling sideways", async () => {
     const id = await world.fleet.run(["hello"], able);
     const pages = [

@@ -297,6 +297,17 @@ test("a recording is played, and can be taken to any place", async () => {
   await until("the beginning of the film", async () => !(await film.innerText()).includes("-2"));
   await page.getByRole("button", { name: /Play/ }).click();
   await page.getByRole("button", { name: "Play again" }).waitFor();
+  // Space plays, but not where it already means something.
+  await page.getByLabel("Leave out pauses").press(" ");
+  assert.equal(await page.getByLabel("Leave out pauses").isChecked(), false);
+  await page.getByRole("button", { name: "Play again" }).waitFor();
+  await page.getByRole("region", { name: "Screen" }).press("ArrowLeft");
+  await page.getByRole("button", { name: "Play", exact: true }).waitFor();
+  await page.getByRole("button", { name: "Play", exact: true }).press(" ");
+  await page.getByRole("button", { name: "Pause" }).press(" ");
+  await page.getByRole("button", { name: "Play", exact: true }).waitFor();
+  await page.getByRole("region", { name: "Screen" }).press(" ");
+  await page.getByRole("button", { name: "Pause" }).waitFor();
 });
 
 test("on a phone there is one pane at a time", async () => {
