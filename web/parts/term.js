@@ -3,6 +3,7 @@
 
 import { Terminal } from "@xterm/xterm";
 import { FitAddon } from "@xterm/addon-fit";
+import { copyText } from "../core/clipboard.js";
 import { loadStyle } from "./style.js";
 
 const css = "asset:xterm.css";
@@ -66,7 +67,7 @@ export async function makeTerm(options = {}) {
 function copies(event, term) {
   if (!(event.ctrlKey && event.shiftKey && event.code === "KeyC")) return false;
   if (event.type === "keydown" && term.hasSelection())
-    navigator.clipboard?.writeText(term.getSelection());
+    copyText(term.getSelection());
   event.preventDefault();
   return true;
 }

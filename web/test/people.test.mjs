@@ -100,6 +100,54 @@ test("a token is shown once, works, and is revoked", async () => {
   assert.equal((await links(token)).status, 401);
 });
 
+// Over plain HTTP browsers give pages no clipboard.
+const bare = () => Object.defineProperty(Navigator.prototype, "clipboard", { get: () => undefined });
+
+test("a token is not lost by a slip of the mouse, and is copied over plain HTTP too", async () => {
+  const page = await browser.tab(fleet, { session });
+  await page.addInitScript(bare);
+  await goto(page, "/tokens", "API tokens");
+  const create = async (name) => {
+    await page.getByRole("button", { name: "New token…" }).click();
+    await page.getByLabel("Name").fill(name);
+    await page.getByRole("button", { name: "Create" }).click();
+  };
+  await create("slippery");
+  const place = page.getByLabel("Token", { exact: true });
+  const token = await place.innerText();
+  const box = await place.boundingBox();
+  await page.mouse.move(box.x + 30, box.y + box.height / 2);
+  await page.mouse.down();
+  await page.mouse.move(20, 20, { steps: 4 });
+  await page.mouse.up();
+  await page.mouse.click(20, 20);
+  assert.equal(await place.innerText(), token);
+  await page.getByRole("button", { name: "Copy" }).click();
+  await note(page, "The token was copied.").waitFor();
+  await page.evaluate(() => (document.execCommand = () => false));
+  await page.getByRole("button", { name: "Copy" }).click();
+  await note(page, "The text is selected: press Ctrl+C.").waitFor();
+  assert.equal(await page.evaluate(() => getSelection().toString()), token);
+  await page.getByRole("button", { name: "Done" }).click();
+  const revoke = page.getByRole("dialog", { name: "Revoke this token?" });
+  await page.getByRole("button", { name: "Revoke slippery" }).click();
+  const text = await revoke.getByText("Whatever uses it").boundingBox();
+  await page.mouse.move(text.x + 20, text.y + 5);
+  await page.mouse.down();
+  await page.mouse.move(20, 20, { steps: 4 });
+  await page.mouse.up();
+  assert.equal(await revoke.count(), 1);
+  await page.mouse.click(20, 20);
+  await revoke.waitFor({ state: "detached" });
+  await page.getByRole("button", { name: "New token…" }).click();
+  await page.getByLabel("Name").press("Control+v");
+  assert.equal(await page.getByLabel("Name").inputValue(), token);
+  await page.getByRole("button", { name: "Cancel" }).click();
+  await page.getByRole("button", { name: "Revoke slippery" }).click();
+  await revoke.getByRole("button", { name: "Revoke" }).click();
+  await page.getByText("There are no API tokens").waitFor();
+});
+
 test("the audit log says who did what, and that nobody changed it", async () => {
   const id = await fleet.run(["hello"], ["host-a"]);
   const page = await browser.tab(fleet, { session });
