@@ -10,6 +10,7 @@ import { may } from "../core/session.js";
 import { emptyBox, failureBox } from "../parts/failure.js";
 import { pageHead, timeAt } from "../parts/head.js";
 import { icon } from "../parts/icons.js";
+import { failed } from "../parts/notes.js";
 import { operationBar, outcomeWords } from "../parts/progress.js";
 import { status, statusWord } from "../parts/status.js";
 import { dataTable } from "../parts/table.js";
@@ -22,8 +23,10 @@ export default async function operations({ visit, signal }) {
   let filters = readQuery(defaults, location.search);
   let catalogue = new Map();
   let first = [];
-  // Pages that were asked for below the first; they are history and do not change any more.
+  // What was asked for below the first page, and what was pushed out of it since.
   let older = [];
+  // What is asked for now; answers to something else come too late.
+  let asked = 0;
   let cursor = null;
   const fields = filterFields();
   const list = h("div.stack");
@@ -113,8 +116,10 @@ export default async function operations({ visit, signal }) {
   visit.onQuery = (text) => ((filters = readQuery(defaults, text)), again());
 
   function again() {
+    asked += 1;
     older = [];
     cursor = null;
+    more.hidden = true;
     showFields();
     fresh();
   }
@@ -149,15 +154,31 @@ export default async function operations({ visit, signal }) {
   }
 
   async function loadOlder() {
+    const mine = asked;
     more.disabled = true;
     try {
       const page = await get("/api/operations", query({ cursor }), signal);
+      if (mine !== asked) return;
       older = [...older, ...page.operations];
       cursor = page.next_cursor;
       show();
+    } catch (error) {
+      if (mine === asked && !signal.aborted) failed(error);
     } finally {
       more.disabled = false;
     }
+  }
+
+  // Those of the first page that `next` has no room for any more go on below it. There are no more
+  // of them than new ones; others that are missing do not fit the filters any more.
+  function pushOut(next) {
+    if (older.length === 0) return;
+    const has = (list, { id }) => list.some((one) => one.id === id);
+    const added = next.filter((one) => !has(first, one) && !has(older, one)).length;
+    const last = first.findLastIndex((one) => has(next, one));
+    // So many new ones that there is a gap: from here on it is asked for again.
+    if (last < 0) older = [];
+    else older = [...first.slice(Math.max(last + 1, first.length - added)), ...older];
   }
 
   function show() {
@@ -173,7 +194,10 @@ export default async function operations({ visit, signal }) {
     every: 3000,
     signal,
     async task() {
+      const mine = asked;
       const page = await get("/api/operations", query({}), signal);
+      if (mine !== asked) return;
+      pushOut(page.operations);
       first = page.operations;
       if (older.length === 0) cursor = page.next_cursor;
       show();

@@ -335,6 +335,75 @@ describe("operations", () => {
   });
 });
 
+describe("a long history", () => {
+  const list = /\/api\/operations\?/;
+  const ids = (page) => page.locator("td.main a").allInnerTexts();
+  const shows = (page, wanted) =>
+    until(`the list is ${wanted}`, async () => String(await ids(page)) === String(wanted));
+
+  // The history in pages of three.
+  async function history(address) {
+    const made = [];
+    for (const script of ["hello", "hello", "hello", "kinds", "hello", "hello", "hello"])
+      made.unshift(await world.fleet.run([script], ["web-01"]));
+    const page = await world.browser.tab(world.fleet, {
+      session: world.session,
+      faults: ["ERR_FAILED"],
+    });
+    const small = (request) => request.url().replace("limit=50", "limit=3");
+    await page.route(list, (route, request) => route.continue({ url: small(request) }));
+    await goto(page, address, "Operations");
+    const older = page.getByRole("button", { name: "Show older ones" });
+    return { page, made, small, older };
+  }
+
+  test("rows that newer ones push out of the first page stay", async () => {
+    const { page, made, older } = await history("/operations");
+    await shows(page, made.slice(0, 3));
+    await older.click();
+    await shows(page, made.slice(0, 6));
+    made.unshift(await world.fleet.run(["hello"], ["web-01"]));
+    await shows(page, made.slice(0, 7));
+    made.unshift(await world.fleet.run(["hello"], ["web-01"]));
+    await shows(page, made.slice(0, 8));
+    await older.click();
+    await until("the list goes on", async () => (await ids(page)).length > 8);
+    assert.deepEqual((await ids(page)).slice(0, 9), made);
+  });
+
+  test("an answer that comes after other filters were chosen is not for them", async () => {
+    const { page, made, small, older } = await history("/operations?script=hello");
+    const hellos = made.filter((_, at) => at !== 3);
+    await shows(page, hellos.slice(0, 3));
+    let held = null;
+    await page.route(/cursor=/, (route) => (held = route));
+    await older.click();
+    await until("older ones are asked for", () => held !== null);
+    await page.getByLabel("Script").selectOption("kinds");
+    const kinds = () => page.locator("tbody td:nth-child(3)").allInnerTexts();
+    await until("the others are shown", async () =>
+      (await kinds()).every((one) => one.includes("Kinds")),
+    );
+    const answer = page.waitForResponse(/cursor=/);
+    await held.continue({ url: small(held.request()) });
+    await (await answer).finished();
+    // Two rounds later it would have been seen.
+    for (let round = 0; round < 2; round += 1) await page.waitForResponse(list);
+    assert.ok((await kinds()).every((one) => one.includes("Kinds")), String(await kinds()));
+  });
+
+  test("older ones that cannot be had are not silently missing", async () => {
+    const { page, made, older } = await history("/operations");
+    await shows(page, made.slice(0, 3));
+    await page.route(/cursor=/, (route) => route.abort());
+    await older.click();
+    await note(page, "NO_ANSWER").waitFor();
+    await page.unroute(/cursor=/);
+    await older.click();
+    await shows(page, made.slice(0, 6));
+  });
+});
+
 describe("scripts and the repository", () => {
   test("a script shows its text and commit", async () => {
     const page = await world.open("/scripts", "Scripts");
