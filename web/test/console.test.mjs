@@ -44,6 +44,34 @@ describe("signing in", () => {
     await page.getByRole("button", { name: "Sign in" }).waitFor();
   });
 
+  test("a tab's own session leaves the one of the computer alone", async () => {
+    const kept = await world.browser.tab(world.fleet);
+    await kept.goto("/signin");
+    await kept.getByLabel("User name").fill("vera");
+    await kept.getByLabel("Password").fill("look, do not touch");
+    await kept.getByLabel("Stay signed in").check();
+    await kept.getByRole("button", { name: "Sign in" }).click();
+    await kept.getByRole("heading", { name: "Overview" }).waitFor();
+    const own = await kept.context().newPage();
+    // So old that it is renewed with the first call.
+    const session = JSON.stringify({ ...world.session, life: 1e12 });
+    await own.addInitScript((text) => {
+      if (!sessionStorage.getItem("linkops.session"))
+        sessionStorage.setItem("linkops.session", text);
+    }, session);
+    const renewed = own.waitForResponse("**/api/auth/refresh");
+    await goto(own, "/links", "Links");
+    await (await renewed).finished();
+    await until("the new token is kept", () =>
+      own.evaluate((text) => sessionStorage.getItem("linkops.session") !== text, session),
+    );
+    await own.getByRole("button", { name: /admin.*: account/ }).waitFor();
+    await kept.getByRole("link", { name: "Git", exact: true }).first().click();
+    await kept.getByRole("heading", { name: "Git" }).waitFor();
+    await kept.reload();
+    await kept.getByRole("button", { name: /vera.*: account/ }).waitFor();
+  });
+
   test("says when a lock ends", async () => {
     const page = await world.browser.tab(world.fleet, { faults: ["401", "403"] });
     await page.goto("/signin");
