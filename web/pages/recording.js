@@ -67,8 +67,7 @@ export default async function recording({ params, signal, title }) {
   // Everything up to a place at once; going back begins anew.
   function seek(to) {
     if (to < place || next === 0) {
-      tool.term.reset();
-      tool.term.resize(real.width, real.height);
+      tool.after(() => (tool.term.reset(), tool.term.resize(real.width, real.height)));
       next = 0;
     }
     place = to;
@@ -84,7 +83,7 @@ export default async function recording({ params, signal, title }) {
       if (size) {
         tool.term.write(data);
         data = "";
-        tool.term.resize(size.columns, size.rows);
+        tool.after(() => tool.term.resize(size.columns, size.rows));
       }
     }
     if (data) tool.term.write(data);

@@ -310,6 +310,38 @@ test("a recording is played, and can be taken to any place", async () => {
   await page.getByRole("button", { name: "Pause" }).waitFor();
 });
 
+test("a recording shows each thing in the size that it was drawn for", async () => {
+  const page = await browser.tab(fleet, { session, width: 900 });
+  await goto(page, "/terminal?targets=host-c", "Terminal");
+  await pane(page, "A").getByText("Connected", { exact: true }).waitFor();
+  const columns = async () => {
+    await type(page, "A", "clear; stty size; echo size-$((1 + 1))\r");
+    await shows(page, "A", "size-2");
+    return Number(/\d+ (\d+)/.exec(await screen(page, "A").innerText())[1]);
+  };
+  const narrow = await columns();
+  // Behind the last column there is none.
+  await type(page, "A", "clear; printf '\\033[1;900HX\\033[4;1H'; echo drawn-$((1 + 1))\r");
+  await shows(page, "A", "drawn-2");
+  await page.setViewportSize({ width: 1280, height: 800 });
+  await type(page, "A", "stty size; echo wide-$((1 + 1))\r");
+  await shows(page, "A", "wide-2");
+  const wide = Number(/(\d+)\s+wide-2/.exec(await screen(page, "A").innerText())[1]);
+  assert.ok(wide > narrow, `${wide} and ${narrow} columns`);
+  await closed(page);
+  const one = await until("it is kept", async () =>
+    (await fleet.call("GET", "/api/recordings")).find(
+      (each) => each.target === "host-c" && each.ended !== null,
+    ),
+  );
+  await goto(page, `/recordings/${one.id}`, "Recording");
+  await page.getByLabel("Place in the recording").press("End");
+  const film = page.locator(".film .xterm-rows");
+  await until("its end", async () => (await film.innerText()).includes("wide-2"));
+  const line = await film.locator("> div").first().evaluate((row) => row.textContent);
+  assert.equal(line.indexOf("X") + 1, narrow);
+});
+
 test("on a phone there is one pane at a time", async () => {
   const page = await browser.tab(fleet, { session, width: 360, height: 740, phone: true });
   await goto(page, "/terminal?targets=host-a,host-b", "Terminal");
