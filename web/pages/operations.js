@@ -1,6 +1,7 @@
 // Operations, newest first: what runs and what ran, with filters that stand in the address.
 
 import { get } from "../core/api.js";
+import { dayEnd, dayStart } from "../core/days.js";
 import { h, replace } from "../core/dom.js";
 import { everySecond, keepFresh } from "../core/live.js";
 import { isOpen, scriptNames, took, total, where } from "../core/operations.js";
@@ -8,6 +9,7 @@ import { readQuery, writeQuery } from "../core/query.js";
 import { replaceQuery } from "../core/router.js";
 import { may } from "../core/session.js";
 import { emptyBox, failureBox } from "../parts/failure.js";
+import { dayField } from "../parts/field.js";
 import { pageHead, timeAt } from "../parts/head.js";
 import { icon } from "../parts/icons.js";
 import { failed } from "../parts/notes.js";
@@ -66,18 +68,15 @@ export default async function operations({ visit, signal }) {
         data: { label },
         onchange: (event) => change({ [name]: event.target.value }),
       });
-    const day = (name, label) =>
-      h(
-        "label.day",
-        label,
-        h("input", { type: "date", onchange: (event) => change({ [name]: event.target.value }) }),
-      );
     const made = {
       status: choice("status", "Status"),
       script: choice("script", "Script"),
       target: choice("target", "Machine"),
     };
-    const days = { from: day("from", "From"), to: day("to", "Until") };
+    const days = {
+      from: dayField("From", (from) => change({ from })),
+      to: dayField("Until", (to) => change({ to })),
+    };
     const clear = h(
       "button.plain",
       { type: "button", onclick: () => change({ ...defaults }) },
@@ -141,16 +140,16 @@ export default async function operations({ visit, signal }) {
       machines.map((one) => [one.id, one.id]),
       filters.target,
     );
-    fields.from.lastChild.value = filters.from;
-    fields.to.lastChild.value = filters.to;
+    fields.from.input.value = filters.from;
+    fields.to.input.value = filters.to;
     fields.clear.hidden = Object.keys(defaults).every((name) => filters[name] === "");
   }
 
   // Days are those of the user, both included.
   function query(more_) {
-    const start = (day) => day && new Date(`${day}T00:00:00`).getTime();
-    const end = (day) => day && new Date(`${day}T23:59:59.999`).getTime() + 1;
-    return { ...filters, from: start(filters.from), to: end(filters.to), limit: PAGE, ...more_ };
+    const from = filters.from && dayStart(filters.from);
+    const to = filters.to && dayEnd(filters.to);
+    return { ...filters, from, to, limit: PAGE, ...more_ };
   }
 
   async function loadOlder() {

@@ -12,6 +12,7 @@ import {
   textWidth,
 } from "../core/ansi.js";
 import { readCast, shorten } from "../core/cast.js";
+import { dayEnd, dayStart } from "../core/days.js";
 import { ago, bytes, count, duration, names, plural } from "../core/format.js";
 import { layoutFor, moveEdge } from "../core/layouts.js";
 import { byJump, linkFilters, selectMachines } from "../core/machines.js";
@@ -30,6 +31,16 @@ function random(seed) {
     return Math.floor((state / 2 ** 32) * most);
   };
 }
+
+test("a day ends where the next one begins", () => {
+  for (const [day, next] of [
+    ["2026-03-28", "2026-03-29"],
+    ["2026-03-29", "2026-03-30"],
+    ["2026-12-31", "2027-01-01"],
+  ])
+    assert.equal(dayEnd(day), dayStart(next));
+  assert.equal(new Date(dayStart("2026-05-01")).getHours(), 0);
+});
 
 test("numbers and times are as people say them", () => {
   assert.deepEqual([0, 999, 4260, 59_999, 61_000, 3_600_000, 90_000_000].map(duration), [
