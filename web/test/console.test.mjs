@@ -178,6 +178,26 @@ describe("machines", () => {
     await page.getByText("db-01 is not enrolled").waitFor({ state: "detached" });
   });
 
+  test("its timeline goes back as far as all of it is known, and further when asked", async () => {
+    const made = [];
+    for (let run = 0; run < 3; run += 1) made.push(await world.fleet.run(["hello"], ["web-01"]));
+    const page = await world.browser.tab(world.fleet, { session: world.session });
+    await page.route(/\/api\/operations\?target=web-01&limit=30$/, (route, request) =>
+      route.continue({ url: request.url().replace("limit=30", "limit=2") }),
+    );
+    await goto(page, "/links/web-01", "web-01");
+    const line = page.getByRole("region", { name: "Timeline" });
+    await line.getByText(/^This goes back to \d/).waitFor();
+    assert.deepEqual(await line.locator("li a").allInnerTexts(), [made[2], made[1]]);
+    // The machine was verified before.
+    assert.equal(await line.getByText("Client id verified").count(), 0);
+    await accessible(page);
+    await line.getByRole("button", { name: "Show older ones" }).click();
+    await line.getByRole("link", { name: made[0] }).waitFor();
+    await line.getByText("Client id verified").waitFor();
+    assert.equal(await line.getByText("This goes back to").count(), 0);
+  });
+
   test("its latencies are a line, of a day or a week", async () => {
     await world.fleet.check(4);
     const page = await world.open("/links/web-02", "web-02");

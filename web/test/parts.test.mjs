@@ -19,6 +19,7 @@ import { byJump, linkFilters, selectMachines } from "../core/machines.js";
 import { Output } from "../core/output.js";
 import { readQuery, writeQuery } from "../core/query.js";
 import { byTraits, howOf, parseLimit, parseWaves, requestOf } from "../core/runform.js";
+import { cutOff } from "../core/timeline.js";
 import { progressOf, stateOf, Watch } from "../core/watch.js";
 import { contentHeight, rowAt, scrollFor, TALLEST, visibleRows } from "../core/windowing.js";
 import { wrapMap } from "../core/wrapping.js";
@@ -31,6 +32,11 @@ function random(seed) {
     return Math.floor((state / 2 ** 32) * most);
   };
 }
+
+test("a line of several lists ends where the first of them does", () => {
+  assert.equal(cutOff([[[9, 5], true], [[], true]]), null);
+  assert.equal(cutOff([[[9, 5], false], [[8, 2], false], [[1], true]]), 5);
+});
 
 test("a day ends where the next one begins", () => {
   for (const [day, next] of [

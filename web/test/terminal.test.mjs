@@ -287,7 +287,10 @@ test("a recording is played, and can be taken to any place", async () => {
   await accessible(page);
   const list = await fleet.call("GET", "/api/recordings");
   const one = list.find((each) => each.target === "host-b" && each.ended !== null);
-  await goto(page, `/recordings/${one.id}`, "Recording");
+  await goto(page, "/links/host-b", "host-b");
+  await page.getByRole("link", { name: "Recording", exact: true }).first().waitFor();
+  await page.locator(`.timeline a[href="/recordings/${one.id}"]`).click();
+  await page.getByRole("heading", { name: "Recording" }).waitFor();
   const film = page.locator(".film .xterm-rows");
   await page.getByRole("button", { name: "Play" }).click();
   await page.getByLabel("Place in the recording").press("End");
