@@ -195,6 +195,32 @@ test("what is typed into all goes to all, and nobody can overlook it", async () 
   await closed(page);
 });
 
+test("who comes to the others later hears nothing that was not agreed to", async () => {
+  const page = await browser.tab(fleet, { session });
+  await goto(page, "/terminal?targets=host-a,host-b,host-c", "Terminal");
+  for (const name of "ABC")
+    await pane(page, name).getByText("Connected", { exact: true }).waitFor();
+  const cut = page.getByRole("button", { name: "Disconnect, pane C" });
+  const link = pane(page, "C").getByRole("button", { name: "Connect to host-c" });
+  await cut.click();
+  await link.waitFor();
+  await page.getByRole("button", { name: "Type into all" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Type into all" }).click();
+  await page.getByText("What you type goes to 2 machines: host-a and host-b").waitFor();
+  await link.click();
+  await pane(page, "C").getByText("Connected", { exact: true }).waitFor();
+  await type(page, "A", "echo two-$((2 + 3))\r");
+  for (const name of "AB") await shows(page, name, "two-5");
+  await type(page, "C", "echo three-$((1 + 2))\r");
+  await shows(page, "C", "three-3");
+  assert.doesNotMatch(await screen(page, "C").innerText(), /two-5/);
+  assert.doesNotMatch(await screen(page, "A").innerText(), /three-3/);
+  await page.getByText("What you type goes to 2 machines: host-a and host-b").waitFor();
+  await page.getByRole("button", { name: "Disconnect, pane B" }).click();
+  await page.getByText("What you type goes to").waitFor({ state: "hidden" });
+  await closed(page);
+});
+
 test("keys belong to the machine, but for those that lead out", async () => {
   const page = await browser.tab(fleet, { session });
   await goto(page, "/terminal?targets=host-a,host-b", "Terminal");
@@ -238,7 +264,11 @@ test("keys belong to the machine, but for those that lead out", async () => {
 test("a machine that cannot be reached says why", async () => {
   await fleet.call("POST", "/api/links/verify", {});
   const page = await browser.tab(fleet, { session });
-  await goto(page, "/terminal", "Terminal");
+  await goto(page, "/terminal?targets=host-down,nowhere", "Terminal");
+  await page
+    .getByRole("region", { name: "Notes" })
+    .getByText("host-down is not enrolled. nowhere is not in the inventory.")
+    .waitFor();
   assert.equal(
     await page.getByLabel("Machine of pane A").locator("option", { hasText: "host-down" }).count(),
     0,
