@@ -3,14 +3,14 @@
 import { get, post, put, remove } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
 import { plural } from "../core/format.js";
-import { layoutFor, layouts, panesOf } from "../core/layouts.js";
+import { layoutFor, layouts, NAMES, panesOf } from "../core/layouts.js";
 import { keepFresh } from "../core/live.js";
 import { navigate } from "../core/router.js";
 import { confirmAct } from "../parts/dialog.js";
 import { emptyBox, failureBox } from "../parts/failure.js";
 import { pageHead, timeAgo } from "../parts/head.js";
 import { icon } from "../parts/icons.js";
-import { failed } from "../parts/notes.js";
+import { failed, warn } from "../parts/notes.js";
 import { status } from "../parts/status.js";
 import { loadStyle } from "../parts/style.js";
 
@@ -20,10 +20,9 @@ export default async function terminal({ signal }) {
   const [machines] = await Promise.all([get("/api/links", {}, signal), loadStyle(css)]);
   const able = machines.filter((one) => one.enrolled).map((one) => one.id);
   const query = new URLSearchParams(location.search);
-  const wanted = (query.get("targets") ?? "")
-    .split(",")
-    .filter((id) => able.includes(id))
-    .slice(0, 4);
+  const asked = [...new Set((query.get("targets") ?? "").split(",").filter(Boolean))];
+  const wanted = asked.filter((id) => able.includes(id)).slice(0, NAMES.length);
+  tellMissing(asked, wanted, machines);
   // Whoever comes with machines wants to be on them.
   if (wanted.length > 0) return begin(layoutFor(wanted.length), wanted, signal);
   const head = pageHead({
@@ -117,6 +116,18 @@ export default async function terminal({ signal }) {
   return h("div.page", head, form, list);
 }
 
+// Says which machines have no pane, and why.
+function tellMissing(asked, wanted, machines) {
+  const missing = asked.filter((id) => !wanted.includes(id));
+  if (missing.length === 0) return;
+  const why = (id) => {
+    const one = machines.find((each) => each.id === id);
+    if (!one) return `${id} is not in the inventory.`;
+    return one.enrolled ? `${id} is one too many.` : `${id} is not enrolled.`;
+  };
+  warn(`No pane for ${plural(missing.length, "machine")}`, missing.map(why).join(" "));
+}
+
 function newSession(able, signal) {
   let layout = layouts[0];
   const fields = h("div.how");
@@ -132,10 +143,10 @@ function newSession(able, signal) {
       ),
     ),
   );
-  const selects = [0, 1, 2, 3].map((at) =>
+  const selects = NAMES.map((name) =>
     h(
       "select",
-      { "aria-label": `Machine of pane ${"ABCD"[at]}` },
+      { "aria-label": `Machine of pane ${name}` },
       h("option", { value: "" }, "–"),
       able.map((id) => h("option", { value: id }, id)),
     ),

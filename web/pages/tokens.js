@@ -4,6 +4,7 @@ import { get, post, remove } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
 import { keepFresh } from "../core/live.js";
 import { may, session } from "../core/session.js";
+import { copyButton } from "../parts/copybutton.js";
 import { confirmAct, openDialog } from "../parts/dialog.js";
 import { emptyBox, failureBox } from "../parts/failure.js";
 import { choice, field } from "../parts/field.js";
@@ -124,22 +125,16 @@ export default async function tokens({ signal }) {
 
 // The one time that a token is seen.
 function reveal({ name, token }) {
-  const copy = async () => {
-    try {
-      await navigator.clipboard.writeText(token);
-      done("The token was copied.");
-    } catch (error) {
-      failed(error);
-    }
-  };
+  const place = h("pre.steps.token", { tabindex: "0", "aria-label": "Token" }, token);
   return openDialog({
     title: `Token ${name}`,
     content: h(
       "div.stack",
       h("p", "Copy it now: it is not shown again."),
-      h("pre.steps.token", { tabindex: "0", "aria-label": "Token" }, token),
-      h("div.row", h("button", { type: "button", onclick: copy }, icon("copy"), "Copy")),
+      place,
+      h("div.row", copyButton({ text: token, place, told: "The token was copied." })),
     ),
+    stays: true,
     buttons: [{ label: "Done", kind: "primary", value: true }],
   });
 }

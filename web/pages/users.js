@@ -48,7 +48,8 @@ export default async function users({ signal }) {
         kind: "number",
         cell: (one) =>
           menuButton([icon("more")], {
-            items: () => acts(one),
+            // The row may have changed since the button was made.
+            items: () => acts(rows.find(({ username }) => username === one.username)),
             label: `Acts for ${one.username}`,
             kind: ".plain.square",
           }),

@@ -3,6 +3,7 @@
 import uPlot from "uplot";
 import { h } from "../core/dom.js";
 import { moment } from "../core/format.js";
+import { whenLeft } from "../core/live.js";
 import { loadStyle } from "./style.js";
 
 const css = "asset:uplot.css";
@@ -42,7 +43,7 @@ export async function latencyChart(signal) {
   );
   observer.observe(place);
   document.addEventListener("themechange", draw, { signal });
-  signal.addEventListener("abort", () => (observer.disconnect(), plot?.destroy()));
+  whenLeft(signal, () => (observer.disconnect(), plot?.destroy()));
   return { element, show };
 }
 

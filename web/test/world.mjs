@@ -45,6 +45,8 @@ function scripts() {
         `for n in {1..3000}; do echo "line $n"; [[ -e @GATE@ ]] && exit 0; sleep 0.1; done`,
       ),
     },
+    // Says nothing until the test says so.
+    quiet: { name: "Quiet", text: bash(`until [[ -e @GATE@ ]]; do sleep 0.1; done`) },
     // Fails while the test wants it to.
     picky: {
       name: "Picky",
