@@ -21,7 +21,7 @@ use crate::inventory::{machine, open};
 use crate::support::fake_ssh::FakeSsh;
 use crate::support::fleet::Fleet;
 use crate::support::linkops::LinkOps;
-use crate::support::somebody;
+use crate::support::{deadline, somebody};
 
 /// The library, with one warm pool, on a fleet of one machine and one that nobody answers for.
 struct World {
@@ -244,9 +244,10 @@ fn a_machine_that_goes_away_meanwhile_is_left_out() {
     let (keys, time) = (Keys::of(directory.path()), Duration::from_secs(60));
     let stop = Arc::new(Latch::new().unwrap());
     let enrollment = Enrollment::new(store, Arc::new(ssh), Clock::System, keys, time, stop);
-    let found = enrollment.verify_all(&somebody()).unwrap();
+    let found = enrollment.verify_all(&somebody(), deadline()).unwrap();
     assert_eq!((found.len(), found.contains_key("m-39")), (MACHINES - 1, false));
-    let named = enrollment.verify_many(vec!["m-00".to_owned(), "m-39".to_owned()], &somebody());
+    let both = vec!["m-00".to_owned(), "m-39".to_owned()];
+    let named = enrollment.verify_many(both, &somebody(), deadline());
     assert!(matches!(named, Err(Error::NotFound { .. })), "{named:?}");
 }
 

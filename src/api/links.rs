@@ -7,7 +7,7 @@ use super::route::Call;
 use super::{error, json};
 use crate::clock::rfc3339;
 use crate::enrollment::{Checked, Enrollment};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::health::{self, Point};
 use crate::http::{Request, Response};
 use crate::inventory::{self, Filter, Kind, Machine, Sort, Status};

@@ -10,7 +10,7 @@ use crate::audit::{self, Actor, Entry};
 use crate::clock::Clock;
 use crate::error::{Error, Result, Unenrolled};
 use crate::inventory::route::Keys;
-use crate::inventory::{self, Filter, Machine, Sort, route};
+use crate::inventory::{self, Machine, route};
 use crate::ssh::program::Program;
 use crate::ssh::{Dial, Failure, Kind, Line};
 use crate::store::Store;
