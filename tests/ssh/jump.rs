@@ -1,7 +1,7 @@
 //! Jump hosts: one session for all who go through, also nested, and failures that name the culprit.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use linkops::ssh::{Dial, Exit, Kind, Target};
 use linkops::threads::{Latch, spawn};
@@ -175,6 +175,24 @@ fn a_machine_that_answers_nothing_holds_nobody_else_up() {
     dialler.join_until(patience()).unwrap();
 }
 
+/// Not even when libssh2 has given the answer up, which takes a minute.
+#[test]
+fn a_machine_that_answers_nothing_for_long_ends_nothing_else() {
+    let lab = Lab::with(Options::default(), |settings| {
+        settings.connect_timeout = Duration::from_secs(90);
+        settings.max_tries = 1;
+    });
+    let (inner, hole) = (Sshd::plain(), BlackHole::start());
+    let mut line = lab.pool.dial(&behind(&lab, &inner, "vm-01"), &lab.stop).unwrap();
+    line.exec("echo one; read x; echo two", b"", patience()).unwrap();
+    read_until(line.as_mut(), "one\n");
+    let silent = Target { port: hole.port(), ..behind(&lab, &inner, "silent") };
+    let failure = lab.pool.dial(&silent, &lab.stop).err().unwrap();
+    assert!(failure.kind.is_transport(), "{failure}");
+    line.end_input().unwrap();
+    assert_eq!(drain(line.as_mut()).unwrap().stdout, b"two\n");
+}
+
 /// The session goes with the last one that waits for it: nobody else can use it.
 #[test]
 fn a_connection_that_is_given_up_while_it_is_opened_leaves_nothing() {
@@ -187,7 +205,9 @@ fn a_connection_that_is_given_up_while_it_is_opened_leaves_nothing() {
     wait_until(patience(), "it is being tried", || hole.is_tried());
     stop.set();
     dialler.join_until(patience()).unwrap();
-    wait_until(patience(), "the jump session has ended", || lab.pool.figures().jumps == 0);
+    // Long before libssh2 would give up.
+    let soon = Instant::now() + Duration::from_secs(30);
+    wait_until(soon, "the jump session has ended", || lab.pool.figures().jumps == 0);
     wait_until(patience(), "sshd serves nobody", || lab.sshd.sessions() == 0);
 }
 
