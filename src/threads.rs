@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec};
+
 /// A started thread. Dropping the handle does not detach silently: owners keep it and join it.
 #[derive(Debug)]
 #[must_use = "a thread is joined by whoever started it"]
@@ -123,7 +125,7 @@ impl Latch {
             if left.is_zero() {
                 return false;
             }
-            let _ = poll_readable(&[self.as_fd()], left);
+            let _ = poll(&mut [readable(self)], left);
         }
         true
     }
@@ -181,7 +183,7 @@ impl Bell {
             if stop.is_set() || left.is_zero() {
                 return false;
             }
-            let _ = poll_readable(&[self.as_fd(), stop.as_fd()], left);
+            let _ = poll(&mut [readable(self), readable(stop)], left);
         }
         true
     }
@@ -193,13 +195,29 @@ impl AsFd for Bell {
     }
 }
 
-fn poll_readable(fds: &[BorrowedFd<'_>], time: Duration) -> io::Result<()> {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    let time = Timespec { tv_sec: time.as_secs() as i64, tv_nsec: i64::from(time.subsec_nanos()) };
-    let mut fds: Vec<_> =
-        fds.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
-    poll(&mut fds, Some(&time))?;
-    Ok(())
+/// Waits for the events of `fds`, at most for `time`; how many have some. A signal ends it early,
+/// with none.
+///
+/// # Errors
+/// The system has no memory for it.
+pub(crate) fn poll(fds: &mut [PollFd<'_>], time: Duration) -> io::Result<usize> {
+    match rustix::event::poll(fds, Some(&timespec(time))) {
+        Err(rustix::io::Errno::INTR) => Ok(0),
+        answer => Ok(answer?),
+    }
+}
+
+/// What is to be readable.
+pub(crate) fn readable(fd: &impl AsFd) -> PollFd<'_> {
+    PollFd::new(fd, PollFlags::IN)
+}
+
+/// A duration as the system wants it.
+pub(crate) fn timespec(time: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(time.subsec_nanos()),
+    }
 }
 
 /// Locks a mutex also when a thread panicked while it held it: every critical section of ours

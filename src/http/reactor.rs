@@ -121,7 +121,7 @@ impl Reactor {
             LISTENER => self.accept(),
             STOP => self.begin_stop(),
             WAKER => {
-                self.shared.waker.clear();
+                self.shared.waker.take();
                 self.take_back();
             }
             connection => self.ready(connection),

@@ -20,10 +20,9 @@ use tungstenite::{Error as Fault, Message, WebSocket};
 
 use super::request::Request;
 use super::response::Response;
-use super::socket::wait;
 use super::stream::Upgraded;
 use crate::error::Result;
-use crate::threads::Latch;
+use crate::threads::{Latch, poll};
 
 /// The largest message that is taken from a client, in bytes, whether in one frame or in several.
 pub const MAX_MESSAGE: usize = 64 << 10;
@@ -157,7 +156,7 @@ impl Watch {
         ];
         let used = if wish.stop { 3 } else { 2 };
         let left = wish.until.saturating_duration_since(Instant::now());
-        wait(&mut fds[..used], left).map_err(|_| End::Gone)?;
+        poll(&mut fds[..used], left).map_err(|_| End::Gone)?;
         let broken =
             fds[0].revents().intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::RDHUP);
         if broken && !wish.read { Err(End::Gone) } else { Ok(()) }
@@ -373,7 +372,7 @@ impl Socket {
     fn ready(&self, wish: PollFlags, deadline: Instant) -> bool {
         let left = deadline.saturating_duration_since(Instant::now());
         let mut fds = [PollFd::new(&self.web.get_ref().socket, wish)];
-        !left.is_zero() && wait(&mut fds, left).is_ok() && !fds[0].revents().is_empty()
+        !left.is_zero() && matches!(poll(&mut fds, left), Ok(1..))
     }
 }
 

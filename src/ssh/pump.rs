@@ -8,13 +8,12 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags};
 use ssh2::Channel;
 
 use super::jump::{Desk, Request};
 use super::session::{Session, code, number};
-use super::wait::timespec;
-use crate::threads::lock;
+use crate::threads::{lock, poll, readable};
 
 /// How long the jump host may take to say whether a connection is there. The server of a machine
 /// that answers nothing is tried for two minutes, and meanwhile no other channel can be opened.
@@ -234,7 +233,7 @@ impl Pump {
 
         let mut fds = vec![
             PollFd::from_borrowed_fd(self.session.as_fd(), events),
-            PollFd::from_borrowed_fd(self.desk.bell().as_fd(), PollFlags::IN),
+            readable(self.desk.bell()),
         ];
         let asker = self.opening.iter().filter(|opening| !opening.given_up);
         let asker = asker.map(|opening| (opening.request.stream.as_fd(), PollFlags::empty()));
@@ -242,9 +241,8 @@ impl Pump {
         let pipes = pipes.map(|pipe| (pipe.stream.as_fd(), pipe.events()));
         let streams = asker.chain(pipes);
         fds.extend(streams.map(|(stream, events)| PollFd::from_borrowed_fd(stream, events)));
-        let time = timespec(until.saturating_duration_since(Instant::now()));
-        if poll(&mut fds, Some(&time)).is_err() {
-            return Ok(()); // a signal
+        if poll(&mut fds, until.saturating_duration_since(Instant::now())).is_err() {
+            return Ok(()); // no memory for it at the moment
         }
         let lost = PollFlags::HUP | PollFlags::ERR | PollFlags::RDHUP;
         let session_lost = fds[0].revents().intersects(lost) && !reads;
