@@ -183,8 +183,10 @@ fn an_upgrade_without_room_for_its_copy_waits() {
     db.pragma_update(None, "user_version", 1).unwrap();
     drop(db);
     let directory = place.path("linkops.db").parent().unwrap().to_owned();
-    without_room(&place, &["user", "list"]).failed(1, &[".before-v2"]);
-    assert!(names(&directory, ".before-v").is_empty());
+    without_room(&place, &["user", "list"]).failed(1, &["linkops.db.upgrading"]);
+    assert!(
+        names(&directory, ".before-v").is_empty() && names(&directory, ".upgrading").is_empty()
+    );
     let version = |path| {
         let db = Connection::open(path).unwrap();
         db.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0)).unwrap()
