@@ -62,7 +62,9 @@ TIME ?= 60
 fuzz: ## generated input to the parsers, TIME=60 s for each, or for one TARGET
 	@.ci/needs build fuzz
 	@.ci/fuzz $(TIME) $(TARGET)
+
 figures: build ## what the program costs: start, idle memory, size, crates
+	@.ci/needs demo
 	@.ci/figures $(LINKOPSD)
 
 postman: ## docs/linkops.postman_collection.json, anew from the OpenAPI document
