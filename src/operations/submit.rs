@@ -54,9 +54,6 @@ pub(super) fn submit(
     now: i64,
 ) -> Result<Id> {
     shape(&request, settings)?;
-    // Before the machines: text, declared flags and commit are read as one.
-    let scripts = scripts(catalogue, &request.scripts)?;
-    flags(&scripts, &request.flags)?;
     let machines: Vec<Machine> = db.read(|db| match &request.targets {
         Targets::Named(ids) => ids.iter().map(|id| inventory::store::machine(db, id)).collect(),
         Targets::Chosen(choice) => {
@@ -64,6 +61,9 @@ pub(super) fn submit(
             inventory::store::machines(db, &filter, sort).and_then(|all| choice.of(all))
         }
     })?;
+    // Text, commit and declared flags of a script are read as one.
+    let scripts = scripts(catalogue, &request.scripts)?;
+    flags(&scripts, &request.flags)?;
     let waves = request.waves.as_ref().map(|waves| waves::resolve(waves, machines.len()));
     enrolled(&machines, settings, request.require_enrollment)?;
     let operation = Operation {

@@ -25,6 +25,8 @@ const fn layer(
 pub(super) const LAYERS: &[Layer] = &[
     layer("error", &[], &[]),
     layer("clock", &[], &["jiff"]),
+    layer("hex", &[], &[]),
+    layer("random", &["error", "hex"], &["getrandom"]),
     layer("threads", &[], &["crossbeam_channel", "log", "rustix"]),
     layer("words", &["error"], &[]),
     layer("systemd", &["threads"], &["log"]),
@@ -34,15 +36,15 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("store", &["clock", "error", "threads"], &["rusqlite"]),
     layer("ssh", &["error", "threads", "words"], &["base64", "getrandom", "hmac", "log", "rustix", "sha1", "sha2", "ssh2"]),
     // Features.
-    layer("audit", &["clock", "error", "store", "threads"], &["log", "rusqlite", "serde_json", "sha2"]),
-    layer("auth", &["audit", "clock", "error", "store", "threads"], &["argon2", "base64", "getrandom", "hmac", "jsonwebtoken", "log", "rusqlite", "serde", "serde_json", "sha2"]),
+    layer("audit", &["clock", "error", "hex", "store", "threads"], &["log", "rusqlite", "serde_json", "sha2"]),
+    layer("auth", &["audit", "clock", "error", "hex", "random", "store", "threads"], &["argon2", "base64", "hmac", "jsonwebtoken", "log", "rusqlite", "serde", "serde_json", "sha2"]),
     layer("backup", &["audit", "clock", "error", "store"], &[]),
-    layer("inventory", &["audit", "clock", "error", "ssh", "store", "threads", "words"], &["base64", "hmac", "log", "rusqlite", "rustix", "serde", "serde_json", "serde_yaml", "sha2"]),
+    layer("inventory", &["audit", "clock", "error", "hex", "ssh", "store", "threads", "words"], &["base64", "hmac", "log", "rusqlite", "rustix", "serde", "serde_json", "serde_yaml", "sha2"]),
     layer("exchange", &["error", "inventory", "ssh"], &["serde_json"]),
     layer("enrollment", &["audit", "clock", "error", "inventory", "ssh", "store", "threads"], &["log", "rusqlite", "serde_json"]),
     layer("health", &["clock", "enrollment", "error", "inventory", "store", "threads"], &["crossbeam_channel", "log", "rusqlite", "rustix"]),
     layer("operations", &["audit", "clock", "error", "inventory", "ssh", "store", "threads", "words"], &["crossbeam_channel", "log", "rusqlite", "serde", "serde_json", "sha2", "similar"]),
-    layer("terminal", &["audit", "auth", "clock", "enrollment", "error", "inventory", "ssh", "store", "threads"], &["crossbeam_channel", "getrandom", "log", "rusqlite", "serde_json"]),
+    layer("terminal", &["audit", "auth", "clock", "enrollment", "error", "inventory", "random", "ssh", "store", "threads"], &["crossbeam_channel", "log", "rusqlite", "serde_json"]),
     layer("tables", &["auth", "clock", "error", "inventory", "operations", "store"], &["base64", "rusqlite", "serde_json", "sha2"]),
     // What brings them together.
     layer("api", &["audit", "auth", "clock", "enrollment", "error", "health", "http", "inventory", "operations", "ssh", "store", "tables", "terminal", "threads"], &["base64", "log", "serde", "serde_json", "serde_path_to_error"]),
