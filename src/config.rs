@@ -140,7 +140,8 @@ impl Config {
     }
 }
 
-/// Our part of the process's environment. What is no UTF-8 is read as U+FFFD, which no value may hold.
+/// Our part of the process's environment. What is no UTF-8 is read as U+FFFD, which no value may
+/// hold.
 fn environment() -> impl Iterator<Item = (String, String)> {
     let ours = |name: &OsString| name.as_encoded_bytes().starts_with(b"LINKOPS_");
     let text = |text: OsString| text.to_string_lossy().into_owned();

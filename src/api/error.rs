@@ -9,8 +9,8 @@ use crate::http::{Request, Response};
 
 /// Of a line, so many characters are told: what a caller has sent stands in it, and can be long.
 const LONGEST_LINE: usize = 500;
-/// Of a text, so many lines are told: the problems of both files of a repository, and more.
-const MOST_LINES: usize = 200;
+/// Of a text with many lines, so many characters: the problems of a repository's files, and more.
+const LONGEST_TEXT: usize = 20_000;
 
 /// The status, the code and the details of a cause.
 #[must_use]
@@ -264,14 +264,19 @@ fn body(status: u16, code: &str, message: &str, details: &Value, request_id: &st
     Response::json(status, body.to_string().into_bytes())
 }
 
-/// A text whose lines and number of lines have a limit. Each line is cut by itself, so that the
-/// one that says what to do is still there.
-pub(super) fn brief(text: &str) -> String {
-    let lines: Vec<_> = text.split('\n').take(MOST_LINES).map(brief_line).collect();
-    lines.join("\n")
+/// The beginning of a long text. Each line is cut by itself, so that the one that says what to do
+/// is still there.
+fn brief(text: &str) -> String {
+    let mut left = LONGEST_TEXT;
+    let lines = text.split('\n').map(brief_line).take_while(|line| {
+        left = left.saturating_sub(line.chars().count() + 1);
+        left > 0
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
-fn brief_line(line: &str) -> String {
+/// The beginning of what may be long.
+pub(super) fn brief_line(line: &str) -> String {
     match line.char_indices().nth(LONGEST_LINE) {
         None => line.to_owned(),
         Some((end, _)) => format!("{}…", &line[..end]),
@@ -372,7 +377,8 @@ mod tests {
         let long = "é".repeat(LONGEST_LINE);
         assert_eq!(brief(&long), long);
         assert_eq!(brief(&format!("{long}é\nwhat to do")), format!("{long}…\nwhat to do"));
-        assert_eq!(brief(&"a\n".repeat(10_000)).lines().count(), MOST_LINES);
+        assert!(brief(&"a\n".repeat(1 << 20)).len() <= LONGEST_TEXT);
+        assert!(brief(&format!("{long}\n").repeat(1 << 10)).chars().count() <= LONGEST_TEXT);
         let value = json!({ "a": [{ "b": format!("{long}éé") }, 7, null] });
         let short = json!({ "a": [{ "b": format!("{long}…") }, 7, null] });
         assert_eq!(brief_inside(&value), short);

@@ -10,7 +10,7 @@ use serde::de::{DeserializeOwned, Error as _, IgnoredAny, MapAccess, SeqAccess, 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::error::Category;
 
-use super::error::brief;
+use super::error::brief_line;
 use crate::error::{Error, Result, nearest};
 use crate::http::{Request, Response};
 
@@ -235,7 +235,7 @@ fn field(path: &str, text: &str) -> Fault {
         (path, None) => path.to_owned(),
         (path, Some(name)) => format!("{path}.{name}"),
     };
-    Fault::Field(brief(&name), brief(&without_value(text).replace('`', "\"")))
+    Fault::Field(brief_line(&name), brief_line(&without_value(text).replace('`', "\"")))
 }
 
 /// What serde says of a value of the wrong type, without the value: it can be a password.

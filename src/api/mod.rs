@@ -4,9 +4,9 @@
 //! A new call needs a row in [`ROUTES`], a fragment of the OpenAPI document ([`openapi`] says what
 //! that is) with its lines in docs/API.md, and a handler in the file of its resource. A row says
 //! method, path, access, the call's name, and what answers it; one that changes or opens something
-//! is `audited` under the name of the act, and one that may wait long is `waiting`. Nothing is told twice: `Allow`, who may call, what
-//! strangers see and most of the document come from the row, and which parameters a query can
-//! have comes from the fragment. Handlers only read them.
+//! is `audited` under the name of the act, and one that may wait long is `waiting`. Nothing is told
+//! twice: `Allow`, who may call, what strangers see and most of the document come from the row, and
+//! which parameters a query can have comes from the fragment. Handlers only read them.
 
 mod audit;
 mod auth;

@@ -1,5 +1,5 @@
-//! Places for calls that wait for machines or for Git. Such a call holds a worker as long as it waits;
-//! without a limit, a few dead machines would stop the whole server, also for those who only read.
+//! Places for calls that wait for machines or for Git. Such a call holds a worker as long as it
+//! waits; without a limit, a few dead machines would stop the whole server for everybody.
 //!
 //! Whether its client is still there is not asked: the call was made, what it does is stored and
 //! audited, and others may wait for the same sync. So each of them ends by itself: checks by the

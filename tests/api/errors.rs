@@ -48,6 +48,7 @@ fn what_is_long_is_not_repeated() {
     };
     for (path, body, code) in [
         ("/api/auth/login", json!({ &long: 1 }), "VALIDATION_FAILED"),
+        ("/api/auth/login", json!({ "a\n".repeat(1 << 19): 1 }), "VALIDATION_FAILED"),
         ("/api/auth/login", json!({ "username": &long, "password": &long }), "VALIDATION_FAILED"),
         ("/api/tables/query", query(json!({ "table": &long })), "UNKNOWN_TABLE"),
         ("/api/tables/query", query(json!({ "columns": [&long] })), "UNKNOWN_COLUMN"),

@@ -5,6 +5,7 @@ use std::thread;
 use serde_json::{Value, json};
 
 use super::failure;
+use crate::support::client::Reply;
 use crate::support::fleet::Fleet;
 use crate::support::linkops::LinkOps;
 use crate::support::network::Silent;
@@ -31,8 +32,8 @@ fn machines_that_say_nothing_do_not_stop_the_server() {
     let linkops = LinkOps::unsynced(&fleet, settings);
     linkops.post("/api/git/sync", &json!({})).expect(200);
     thread::scope(|threads| {
-        let all = threads.spawn(|| linkops.post("/api/links/verify", &json!({})).expect(200));
-        let one = threads.spawn(|| linkops.post("/api/links/silent-20/verify", &json!({})));
+        let all = threads.spawn(|| with_a_place(&linkops, "/api/links/verify").expect(200));
+        let one = threads.spawn(|| with_a_place(&linkops, "/api/links/silent-20/verify"));
         // Half of the workers wait now: who comes next is sent away, but only for such calls.
         wait_until(deadline(), "there is no place any more", || {
             linkops.post("/api/links/nobody/verify", &json!({})).status == 503
@@ -59,6 +60,18 @@ fn machines_that_say_nothing_do_not_stop_the_server() {
     });
     links_say_only_what_was_found(&linkops);
     failure(&linkops.post("/api/links/nobody/verify", &json!({})), 404, "LINK_NOT_FOUND");
+}
+
+/// A call that may come at the moment at which another one, which waits for nobody, has the place.
+fn with_a_place(linkops: &LinkOps, path: &str) -> Reply {
+    let mut reply = None;
+    wait_until(deadline(), "there is a place", || {
+        let now = linkops.post(path, &json!({}));
+        let busy = now.status == 503 && now.code() == "OVERLOADED";
+        reply = Some(now);
+        !busy
+    });
+    reply.unwrap()
 }
 
 /// A machine that nobody asked is as it was: nothing is known of it.
