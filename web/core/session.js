@@ -65,7 +65,8 @@ export function isAging() {
   return current !== null && Date.now() > current.expires - current.life / 2;
 }
 
-const ROLES = ["viewer", "operator", "admin"];
+// Each may do what those before it may.
+export const ROLES = ["viewer", "operator", "admin"];
 
 // Whether the user's role is that role, or may do more.
 export function may(role) {

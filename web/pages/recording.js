@@ -6,9 +6,9 @@ import { h, replace } from "../core/dom.js";
 import { duration } from "../core/format.js";
 import { bindKeys } from "../core/keys.js";
 import { whenLeft } from "../core/live.js";
+import { saveFile } from "../core/saving.js";
 import { pageHead, timeAt } from "../parts/head.js";
 import { icon } from "../parts/icons.js";
-import { saveFile } from "../parts/logpane.js";
 import { loadStyle } from "../parts/style.js";
 import { makeTerm } from "../parts/term.js";
 

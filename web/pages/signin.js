@@ -2,6 +2,7 @@
 
 import { post } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
+import { pad } from "../core/format.js";
 import { navigate } from "../core/router.js";
 import { begin } from "../core/session.js";
 import { everySecond } from "../core/live.js";
@@ -114,7 +115,7 @@ export default function signin({ signal }) {
 }
 
 // Seconds as "4:05".
-const clockOf = (left) => `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
+const clockOf = (left) => `${Math.floor(left / 60)}:${pad(left % 60)}`;
 
 // Back to where the user wanted to go, inside the console only.
 function next() {

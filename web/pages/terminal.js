@@ -1,13 +1,13 @@
 // Terminals: sessions to come back to, and a new one with its layout and machines.
 
-import { get, post, put, remove } from "../core/api.js";
+import { get, post, put } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
 import { plural } from "../core/format.js";
 import { layoutFor, layouts, NAMES, panesOf } from "../core/layouts.js";
 import { keepFresh } from "../core/live.js";
 import { navigate } from "../core/router.js";
-import { confirmAct } from "../parts/dialog.js";
 import { emptyBox, failureBox } from "../parts/failure.js";
+import { removeAsked } from "../parts/freshlist.js";
 import { pageHead, timeAgo } from "../parts/head.js";
 import { icon } from "../parts/icons.js";
 import { failed, warn } from "../parts/notes.js";
@@ -91,17 +91,15 @@ export default async function terminal({ signal }) {
     );
   }
 
-  async function end(one) {
-    const named = Object.values(one.panes).map((pane) => pane.target);
-    const text = "The shells on these machines end, and what runs in them.";
-    if (!(await confirmAct({ title: "Close this session?", text, named, act: "Close" }))) return;
-    try {
-      await remove(`/api/terminal/workspaces/${one.workspace_id}`);
-    } catch (error) {
-      failed(error);
-    }
-    fresh();
-  }
+  const end = (one) =>
+    removeAsked({
+      title: "Close this session?",
+      text: "The shells on these machines end, and what runs in them.",
+      named: Object.values(one.panes).map((pane) => pane.target),
+      act: "Close",
+      path: `/api/terminal/workspaces/${one.workspace_id}`,
+      fresh,
+    });
 
   await fresh.first;
   const form =

@@ -51,9 +51,7 @@ export default async function workspace({ params, signal }) {
   });
   const send = (message) => socket.send(message);
   const panes = await Promise.all(
-    panesOf(layout).map((name) =>
-      makePane({ name, machines, send, typed, assign, zoom, signal }),
-    ),
+    panesOf(layout).map((name) => makePane({ name, machines, send, typed, assign, zoom, signal })),
   );
   const byName = new Map(panes.map((one) => [one.name, one]));
   for (const pane of panes) {

@@ -19,7 +19,8 @@ export async function openShortcuts() {
     content: h(
       "div.stack",
       h("div.keys", here.map(line)),
-      !singleKeys() && h("p.soft", "Keys of one character are off. The page Account turns them on."),
+      !singleKeys() &&
+        h("p.soft", "Keys of one character are off. The page Account turns them on."),
       ways.length > 0 && [h("h3", "Go to"), h("div.keys", ways.map(line))],
     ),
     buttons: [{ label: "Close", value: null, autofocus: true }],

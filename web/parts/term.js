@@ -71,8 +71,7 @@ export async function makeTerm(options = {}) {
 // Ctrl+Shift+C copies, as in other terminals; Ctrl+C alone belongs to the machine.
 function copies(event, term) {
   if (!(event.ctrlKey && event.shiftKey && event.code === "KeyC")) return false;
-  if (event.type === "keydown" && term.hasSelection())
-    copyText(term.getSelection());
+  if (event.type === "keydown" && term.hasSelection()) copyText(term.getSelection());
   event.preventDefault();
   return true;
 }

@@ -389,7 +389,10 @@ describe("a long history", () => {
     await (await answer).finished();
     // Two rounds later it would have been seen.
     for (let round = 0; round < 2; round += 1) await page.waitForResponse(list);
-    assert.ok((await kinds()).every((one) => one.includes("Kinds")), String(await kinds()));
+    assert.ok(
+      (await kinds()).every((one) => one.includes("Kinds")),
+      String(await kinds()),
+    );
   });
 
   test("older ones that cannot be had are not silently missing", async () => {

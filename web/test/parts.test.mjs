@@ -34,8 +34,21 @@ function random(seed) {
 }
 
 test("a line of several lists ends where the first of them does", () => {
-  assert.equal(cutOff([[[9, 5], true], [[], true]]), null);
-  assert.equal(cutOff([[[9, 5], false], [[8, 2], false], [[1], true]]), 5);
+  assert.equal(
+    cutOff([
+      [[9, 5], true],
+      [[], true],
+    ]),
+    null,
+  );
+  assert.equal(
+    cutOff([
+      [[9, 5], false],
+      [[8, 2], false],
+      [[1], true],
+    ]),
+    5,
+  );
 });
 
 test("a day ends where the next one begins", () => {

@@ -2,10 +2,11 @@
 // recordings.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
-import { accessible, Browser, goto, signIn } from "./browser.mjs";
-import { Fleet, until } from "./fleet.mjs";
+import { test } from "node:test";
+import { accessible, goto } from "./browser.mjs";
+import { until } from "./fleet.mjs";
 import { startWire } from "./wire.mjs";
+import { useFleet } from "./world.mjs";
 
 const ids = ["host-a", "host-b", "host-c", "host-d"];
 const machines = [
@@ -13,25 +14,11 @@ const machines = [
   { id: "host-down", type: "VPS", down: true },
 ];
 
-let fleet;
-let browser;
-let session;
-
-before(async () => {
-  fleet = await Fleet.start({
-    machines,
-    scripts: {},
-    settings: "terminal.recording = on\nterminal.detach_timeout = 600",
-  });
-  await fleet.sync();
-  browser = await Browser.start();
-  session = await signIn(fleet);
+const world = useFleet({
+  machines,
+  scripts: {},
+  settings: "terminal.recording = on\nterminal.detach_timeout = 600",
 });
-after(async () => {
-  await browser?.stop();
-  await fleet?.stop();
-});
-afterEach(() => browser.clear());
 
 const pane = (page, name) => page.getByRole("region", { name: `Pane ${name}` });
 const screen = (page, name) => pane(page, name).locator(".xterm-rows");
@@ -65,7 +52,7 @@ async function closed(page) {
 }
 
 test("four panes are typed into, and are there again after a reload", async () => {
-  const page = await browser.tab(fleet, { session });
+  const page = await world.tab();
   await four(page);
   for (const name of "ABCD") await type(page, name, `echo $((40 + 2))-${name}; stty size\r`);
   for (const name of "ABCD") await shows(page, name, `42-${name}`);
@@ -90,7 +77,7 @@ test("four panes are typed into, and are there again after a reload", async () =
 const withoutStreams = (page) => page.addInitScript(() => delete globalThis.WebSocketStream);
 
 test("a browser without socket streams has terminals too", async () => {
-  const page = await browser.tab(fleet, { session });
+  const page = await world.tab();
   await withoutStreams(page);
   await goto(page, "/terminal?targets=host-a,host-b", "Terminal");
   assert.equal(await page.evaluate(() => "WebSocketStream" in globalThis), false);
@@ -108,12 +95,15 @@ for (const streams of [true, false]) {
   const kind = streams ? "stream" : "plain socket";
   const socket = /\/ws\?/;
   const sockets = async () =>
-    (await fleet.call("GET", "/api/terminal/workspaces")).reduce((sum, one) => sum + one.sockets, 0);
+    (await world.fleet.call("GET", "/api/terminal/workspaces")).reduce(
+      (sum, one) => sum + one.sockets,
+      0,
+    );
 
   test(`whoever leaves while a ${kind} is opened leaves none behind`, async () => {
-    const wire = await startWire(fleet.url);
+    const wire = await startWire(world.fleet.url);
     try {
-      const page = await browser.tab({ url: wire.url }, { session });
+      const page = await world.browser.tab({ url: wire.url }, { session: world.session });
       if (!streams) await withoutStreams(page);
       wire.hold(socket);
       await goto(page, "/terminal?targets=host-a", "Terminal");
@@ -134,9 +124,12 @@ for (const streams of [true, false]) {
   });
 
   test(`a ${kind} that is dead is noticed, and taken up again`, async () => {
-    const wire = await startWire(fleet.url);
+    const wire = await startWire(world.fleet.url);
     try {
-      const page = await browser.tab({ url: wire.url }, { session, faults: ["ERR_"] });
+      const page = await world.browser.tab(
+        { url: wire.url },
+        { session: world.session, faults: ["ERR_"] },
+      );
       if (!streams) await withoutStreams(page);
       await goto(page, "/terminal?targets=host-a", "Terminal");
       await pane(page, "A").getByText("Connected", { exact: true }).waitFor();
@@ -157,8 +150,7 @@ for (const streams of [true, false]) {
 }
 
 test("a session that was left is in the list, and comes back", async () => {
-  const page = await browser.tab(fleet, { session });
-  await goto(page, "/terminal?targets=host-b", "Terminal");
+  const page = await world.open("/terminal?targets=host-b", "Terminal");
   await pane(page, "A").getByText("Connected", { exact: true }).waitFor();
   await type(page, "A", "echo before-$((1 + 1))\r");
   await shows(page, "A", "before-2");
@@ -172,7 +164,7 @@ test("a session that was left is in the list, and comes back", async () => {
 });
 
 test("what is typed into all goes to all, and nobody can overlook it", async () => {
-  const page = await browser.tab(fleet, { session });
+  const page = await world.tab();
   await four(page);
   await page.getByRole("button", { name: "Type into all" }).click();
   const dialog = page.getByRole("dialog", { name: "Type into 4 machines at once?" });
@@ -196,8 +188,7 @@ test("what is typed into all goes to all, and nobody can overlook it", async () 
 });
 
 test("who comes to the others later hears nothing that was not agreed to", async () => {
-  const page = await browser.tab(fleet, { session });
-  await goto(page, "/terminal?targets=host-a,host-b,host-c", "Terminal");
+  const page = await world.open("/terminal?targets=host-a,host-b,host-c", "Terminal");
   for (const name of "ABC")
     await pane(page, name).getByText("Connected", { exact: true }).waitFor();
   const cut = page.getByRole("button", { name: "Disconnect, pane C" });
@@ -222,8 +213,7 @@ test("who comes to the others later hears nothing that was not agreed to", async
 });
 
 test("keys belong to the machine, but for those that lead out", async () => {
-  const page = await browser.tab(fleet, { session });
-  await goto(page, "/terminal?targets=host-a,host-b", "Terminal");
+  const page = await world.open("/terminal?targets=host-a,host-b", "Terminal");
   for (const name of "AB") await pane(page, name).getByText("Connected", { exact: true }).waitFor();
   await type(page, "A", "cat -v\r");
   await page.keyboard.press("Control+k");
@@ -262,9 +252,8 @@ test("keys belong to the machine, but for those that lead out", async () => {
 });
 
 test("a machine that cannot be reached says why", async () => {
-  await fleet.call("POST", "/api/links/verify", {});
-  const page = await browser.tab(fleet, { session });
-  await goto(page, "/terminal?targets=host-down,nowhere", "Terminal");
+  await world.fleet.call("POST", "/api/links/verify", {});
+  const page = await world.open("/terminal?targets=host-down,nowhere", "Terminal");
   await page
     .getByRole("region", { name: "Notes" })
     .getByText("host-down is not enrolled. nowhere is not in the inventory.")
@@ -288,8 +277,7 @@ test("a machine that cannot be reached says why", async () => {
 });
 
 test("much output at once is drawn to its end, with a heap that stays flat", async () => {
-  const page = await browser.tab(fleet, { session });
-  await goto(page, "/terminal?targets=host-a", "Terminal");
+  const page = await world.open("/terminal?targets=host-a", "Terminal");
   await pane(page, "A").getByText("Connected", { exact: true }).waitFor();
   const client = await page.context().newCDPSession(page);
   const heap = async () => {
@@ -311,11 +299,10 @@ test("much output at once is drawn to its end, with a heap that stays flat", asy
 });
 
 test("a recording is played, and can be taken to any place", async () => {
-  const page = await browser.tab(fleet, { session });
-  await goto(page, "/recordings", "Recordings");
+  const page = await world.open("/recordings", "Recordings");
   await page.getByRole("link", { name: "host-b" }).last().waitFor();
   await accessible(page);
-  const list = await fleet.call("GET", "/api/recordings");
+  const list = await world.fleet.call("GET", "/api/recordings");
   const one = list.find((each) => each.target === "host-b" && each.ended !== null);
   await goto(page, "/links/host-b", "host-b");
   await page.getByRole("link", { name: "Recording", exact: true }).first().waitFor();
@@ -344,8 +331,7 @@ test("a recording is played, and can be taken to any place", async () => {
 });
 
 test("a recording shows each thing in the size that it was drawn for", async () => {
-  const page = await browser.tab(fleet, { session, width: 900 });
-  await goto(page, "/terminal?targets=host-c", "Terminal");
+  const page = await world.open("/terminal?targets=host-c", "Terminal", { width: 900 });
   await pane(page, "A").getByText("Connected", { exact: true }).waitFor();
   const columns = async () => {
     await type(page, "A", "clear; stty size; echo size-$((1 + 1))\r");
@@ -363,7 +349,7 @@ test("a recording shows each thing in the size that it was drawn for", async () 
   assert.ok(wide > narrow, `${wide} and ${narrow} columns`);
   await closed(page);
   const one = await until("it is kept", async () =>
-    (await fleet.call("GET", "/api/recordings")).find(
+    (await world.fleet.call("GET", "/api/recordings")).find(
       (each) => each.target === "host-c" && each.ended !== null,
     ),
   );
@@ -371,13 +357,19 @@ test("a recording shows each thing in the size that it was drawn for", async () 
   await page.getByLabel("Place in the recording").press("End");
   const film = page.locator(".film .xterm-rows");
   await until("its end", async () => (await film.innerText()).includes("wide-2"));
-  const line = await film.locator("> div").first().evaluate((row) => row.textContent);
+  const line = await film
+    .locator("> div")
+    .first()
+    .evaluate((row) => row.textContent);
   assert.equal(line.indexOf("X") + 1, narrow);
 });
 
 test("on a phone there is one pane at a time", async () => {
-  const page = await browser.tab(fleet, { session, width: 360, height: 740, phone: true });
-  await goto(page, "/terminal?targets=host-a,host-b", "Terminal");
+  const page = await world.open("/terminal?targets=host-a,host-b", "Terminal", {
+    width: 360,
+    height: 740,
+    phone: true,
+  });
   await pane(page, "A").getByText("Connected", { exact: true }).waitFor();
   assert.equal(await pane(page, "B").isVisible(), false);
   await page.getByRole("group", { name: "Panes" }).getByRole("button", { name: "B" }).click();
