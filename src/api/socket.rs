@@ -17,7 +17,7 @@ use crate::auth::{Act, Auth, Caller};
 use crate::error::{Error, Result};
 use crate::http::websocket::{self, End, Socket, Wish};
 use crate::http::{Request, Response};
-use crate::terminal::{Attachment, Terminals, Told};
+use crate::terminal::{Attachment, Farewell, Terminals, Told};
 use crate::threads::lock;
 use order::Order;
 
@@ -157,9 +157,11 @@ impl Visit {
             return Err(end);
         }
         self.recheck()?;
+        // Looked for before something is told: what is left then is all that there will be.
+        let farewell = self.sent_away();
         // First, so that a browser knows how everything is before it is obeyed.
         let told = self.send()?;
-        self.farewell(told)?;
+        self.go(farewell, told)?;
         let read = self.receive()?;
         self.socket.keep_alive()?;
         let more = told == Sent::More || !self.answers.is_empty();
@@ -245,11 +247,17 @@ impl Visit {
         Ok(Sent::More)
     }
 
-    /// Whether it is to go, and has been told all that it can be told.
-    fn farewell(&mut self, told: Sent) -> Result<(), End> {
-        let stopping = self.socket.stopping().then_some((1001, "LinkOps is stopping", true));
-        let sent_away = self.attachment.farewell().map(|end| (end.code, end.reason, end.after_all));
-        let Some((code, reason, after_all)) = sent_away.or(stopping) else { return Ok(()) };
+    /// Whether it is to go.
+    fn sent_away(&mut self) -> Option<Farewell> {
+        let reason = "LinkOps is stopping";
+        let stopping = self.socket.stopping();
+        let stopping = stopping.then_some(Farewell { code: 1001, reason, after_all: true });
+        self.attachment.farewell().or(stopping)
+    }
+
+    /// Has it go when it has been told all that it can be told.
+    fn go(&mut self, farewell: Option<Farewell>, told: Sent) -> Result<(), End> {
+        let Some(Farewell { code, reason, after_all }) = farewell else { return Ok(()) };
         let leaving = *self.leaving.get_or_insert_with(|| Instant::now() + LEAVING);
         if told == Sent::All || !after_all || Instant::now() >= leaving {
             return Err(End::Close(code, reason));

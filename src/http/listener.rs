@@ -3,11 +3,11 @@
 use super::budget::Budget;
 use super::reactor::{LISTENER, Reactor, STOP, WAKER};
 use super::shared::{Ids, Shared};
-use super::socket::{self, Waker, Watch};
+use super::socket::{self, Watch};
 use super::stream::Streams;
 use super::{Handler, Settings, worker};
 use crate::error::{Error, Result};
-use crate::threads::{self, Handle, Latch};
+use crate::threads::{self, Bell, Handle, Latch};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -48,7 +48,7 @@ impl Listener {
         let (back, returned) = crossbeam_channel::unbounded();
         let shared = Arc::new(Shared {
             watch: Watch::new().map_err(doing)?,
-            waker: Waker::new().map_err(doing)?,
+            waker: Bell::new().map_err(doing)?,
             stop: Arc::new(Latch::new().map_err(doing)?),
             deadline: OnceLock::new(),
             bodies: Budget::new(self.settings.max_buffered.max(self.settings.max_body)),
@@ -124,7 +124,7 @@ impl Server {
         let seen = AtomicU64::new(u64::MAX);
         move || {
             let rounds = shared.rounds.load(Ordering::Relaxed);
-            shared.waker.wake();
+            shared.waker.ring();
             seen.swap(rounds, Ordering::Relaxed) != rounds
         }
     }

@@ -121,7 +121,7 @@ impl Reactor {
             LISTENER => self.accept(),
             STOP => self.begin_stop(),
             WAKER => {
-                self.shared.waker.clear();
+                self.shared.waker.take();
                 self.take_back();
             }
             connection => self.ready(connection),
@@ -244,7 +244,8 @@ impl Reactor {
     }
 
     /// Takes `bytes` of the budget for a body, if need be from the body that has been arriving
-    /// longest: a request that comes quickly is not kept out by those that never end.
+    /// longest: a request that comes quickly is not kept out by those that never end. False when that
+    /// is the one which asks.
     fn make_room(&mut self, connection: &mut Connection, bytes: usize) -> bool {
         while !connection.share.resize(bytes) {
             let arriving = self.table.iter().filter_map(|(token, entry)| {
@@ -252,7 +253,10 @@ impl Reactor {
                 let began = parked.began.filter(|_| parked.decoder.body_len() > 0)?;
                 Some((began, *token))
             });
-            let Some((_, token)) = arriving.min() else { return false };
+            let Some((began, token)) = arriving.min() else { return false };
+            if connection.began.is_some_and(|own| own < began) {
+                return false;
+            }
             self.give_up(token, NO_MEMORY);
         }
         true

@@ -5,10 +5,10 @@ use super::budget::Budget;
 use super::connection::Connection;
 use super::parse::Terms;
 use super::response::{Response, plain_error};
-use super::socket::{Waker, Watch, Wish};
+use super::socket::{Watch, Wish};
 use super::stream::Streams;
 use super::{Handler, Settings};
-use crate::threads::{Latch, guard};
+use crate::threads::{Bell, Latch, guard};
 use crossbeam_channel::Sender;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -20,7 +20,7 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) handler: Arc<Handler>,
     pub(crate) watch: Watch,
-    pub(crate) waker: Waker,
+    pub(crate) waker: Bell,
     pub(crate) stop: Arc<Latch>,
     /// Set before `stop`: when sockets that are still open are shut down.
     pub(crate) deadline: OnceLock<Instant>,
@@ -62,10 +62,10 @@ impl Shared {
             // or the stop is seen here.
             Some((socket, token)) if !self.stop.is_set() => {
                 if self.watch.arm(&socket, token, Wish::Read).is_err() {
-                    self.waker.wake();
+                    self.waker.ring();
                 }
             }
-            _ => self.waker.wake(),
+            _ => self.waker.ring(),
         }
     }
 

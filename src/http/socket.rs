@@ -1,6 +1,7 @@
 //! Sockets that never block: what is written at once, what must wait, and until when.
 
-use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
+use crate::threads::{poll, timespec};
+use rustix::event::{PollFd, PollFlags, epoll};
 use std::io::{self, IoSlice, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -51,7 +52,7 @@ pub(crate) fn write_until(
         if left.is_zero() {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        wait(&mut [PollFd::new(socket, PollFlags::OUT)], left)?;
+        poll(&mut [PollFd::new(socket, PollFlags::OUT)], left)?;
     }
 }
 
@@ -59,29 +60,14 @@ pub(crate) fn write_until(
 /// while unread bytes lie in the socket.
 pub(crate) fn is_gone(socket: &TcpStream) -> bool {
     let mut fds = [PollFd::new(socket, PollFlags::RDHUP)];
-    wait(&mut fds, Duration::ZERO).is_err() || !fds[0].revents().is_empty()
+    !matches!(poll(&mut fds, Duration::ZERO), Ok(0))
 }
 
 /// Waits until the socket's other side has closed, `latch` is readable, or time is up.
 pub(crate) fn wait_for_end(socket: &TcpStream, latch: BorrowedFd<'_>, time: Duration) {
     let latch = PollFd::from_borrowed_fd(latch, PollFlags::IN);
     // On an error the caller looks at the state and comes back.
-    let _ = wait(&mut [PollFd::new(socket, PollFlags::RDHUP), latch], time);
-}
-
-/// Waits for the events of `fds`; a signal ends it early.
-pub(crate) fn wait(fds: &mut [PollFd<'_>], time: Duration) -> io::Result<()> {
-    match poll(fds, Some(&timespec(time))) {
-        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn timespec(time: Duration) -> Timespec {
-    Timespec {
-        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(time.subsec_nanos()),
-    }
+    let _ = poll(&mut [PollFd::new(socket, PollFlags::RDHUP), latch], time);
 }
 
 /// A set of descriptors that one thread watches. Sockets are armed for one event at a time, so
@@ -140,33 +126,6 @@ impl Watch {
             Err(rustix::io::Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
         }
-    }
-}
-
-/// Wakes the thread that watches it; any number of calls are one wake-up.
-#[derive(Debug)]
-pub(crate) struct Waker(OwnedFd);
-
-impl Waker {
-    pub(crate) fn new() -> io::Result<Waker> {
-        use rustix::event::{EventfdFlags, eventfd};
-        Ok(Waker(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
-    }
-
-    pub(crate) fn wake(&self) {
-        // It fails only when the counter is full, and then the wake-up is under way.
-        let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
-    }
-
-    /// Takes the wake-up, before the work is looked for.
-    pub(crate) fn clear(&self) {
-        let _ = rustix::io::read(&self.0, &mut [0u8; 8]);
-    }
-}
-
-impl AsFd for Waker {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
     }
 }
 

@@ -3,6 +3,8 @@
 //! blocks, so that one thread waits for it and for its own work in one poll.
 
 mod handshake;
+#[cfg(test)]
+mod tests;
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -18,10 +20,9 @@ use tungstenite::{Error as Fault, Message, WebSocket};
 
 use super::request::Request;
 use super::response::Response;
-use super::socket::wait;
 use super::stream::Upgraded;
 use crate::error::Result;
-use crate::threads::Latch;
+use crate::threads::{Latch, poll};
 
 /// The largest message that is taken from a client, in bytes, whether in one frame or in several.
 pub const MAX_MESSAGE: usize = 64 << 10;
@@ -29,8 +30,19 @@ pub const MAX_MESSAGE: usize = 64 << 10;
 /// Bytes read at a time; each socket has a buffer of this size.
 const READ_BUFFER: usize = 8 << 10;
 
+/// Bytes that are taken from a client before its socket is waited for again: who sends without end,
+/// be it only pings, must not keep us from everything else.
+const READ_TURN: usize = 4 * MAX_MESSAGE;
+
 /// Messages are gathered up to this many bytes before they go to the kernel.
 const WRITE_BUFFER: usize = 32 << 10;
+
+/// The answers to pings of a client that does not read wait up to this many bytes, together with
+/// messages that were gathered; then only the newest ping is answered.
+const PONGS: usize = 2 * WRITE_BUFFER;
+
+/// The largest head of a frame: RFC 6455 section 5.2.
+const FRAME_HEAD: usize = 14;
 
 /// Bytes that the kernel keeps for a client that does not read. More would only make what is typed
 /// into a flood of output wait longer for its answer.
@@ -79,27 +91,33 @@ pub struct Socket {
 }
 
 /// The connection below the frames. When the kernel gave less than was asked for, it has no more,
-/// and is not asked again before the next wait.
+/// and is not asked again before the next wait; nor is it when it gave much.
 #[derive(Debug)]
 struct Stream {
     socket: TcpStream,
-    drained: bool,
+    /// Bytes that may still be read before the next wait.
+    left: usize,
+    /// The kernel has taken something.
+    taken: bool,
 }
 
 impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.drained {
+        let asked = buffer.len().min(self.left);
+        if asked == 0 {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let read = self.socket.read(buffer)?;
-        self.drained = (1..buffer.len()).contains(&read);
+        let read = self.socket.read(&mut buffer[..asked])?;
+        self.left = if (1..asked).contains(&read) { 0 } else { self.left - read };
         Ok(read)
     }
 }
 
 impl Write for Stream {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        self.socket.write(data)
+        let written = self.socket.write(data)?;
+        self.taken |= written > 0;
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -138,7 +156,7 @@ impl Watch {
         ];
         let used = if wish.stop { 3 } else { 2 };
         let left = wish.until.saturating_duration_since(Instant::now());
-        wait(&mut fds[..used], left).map_err(|_| End::Gone)?;
+        poll(&mut fds[..used], left).map_err(|_| End::Gone)?;
         let broken =
             fds[0].revents().intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::RDHUP);
         if broken && !wish.read { Err(End::Gone) } else { Ok(()) }
@@ -184,9 +202,10 @@ impl Socket {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(WRITE_BUFFER)
+            .max_write_buffer_size(PONGS)
             .max_message_size(Some(MAX_MESSAGE))
             .max_frame_size(Some(MAX_MESSAGE));
-        let socket = Stream { socket, drained: false };
+        let socket = Stream { socket, left: READ_TURN, taken: false };
         let web = WebSocket::from_partially_read(socket, read_ahead, Role::Server, Some(config));
         let heard = Instant::now();
         let next_ping = heard + ping_interval;
@@ -200,7 +219,8 @@ impl Socket {
         self.stop_seen
     }
 
-    /// The next message; none when none has arrived as a whole.
+    /// The next message; none when none has arrived as a whole, or much was read since the last
+    /// [`Socket::wish`].
     ///
     /// # Errors
     /// There will be no more.
@@ -229,7 +249,7 @@ impl Socket {
     ///
     /// # Errors
     /// The client is gone; or it has not taken what was sent before, and nobody looked: what waits
-    /// is never more than one message on top of [`WRITE_BUFFER`].
+    /// is never more than one message on top of [`PONGS`].
     pub fn send(&mut self, text: String) -> Result<(), End> {
         if self.sending {
             self.flush()?;
@@ -237,17 +257,26 @@ impl Socket {
         if self.sending {
             return Err(End::Close(1011, "more was to be sent than the client takes"));
         }
+        // What is there is less than `PONGS`, so the message has its place.
+        let room = PONGS + FRAME_HEAD + text.len();
+        self.web.set_config(|config| config.max_write_buffer_size = room);
         let written = self.web.write(Message::Text(text.into()));
+        self.web.set_config(|config| config.max_write_buffer_size = PONGS);
         self.wrote(written)
     }
 
-    /// Sends what the kernel takes of what was handed over.
+    /// Sends what the kernel takes of what was handed over. A client that had kept us waiting and
+    /// takes something lives: it may be too far behind for our pings to reach it.
     ///
     /// # Errors
     /// The client is gone.
     pub fn flush(&mut self) -> Result<(), End> {
-        self.sending = false;
+        let waited = std::mem::take(&mut self.sending);
+        self.web.get_mut().taken = false;
         let flushed = self.web.flush();
+        if waited && self.web.get_ref().taken {
+            self.heard = Instant::now();
+        }
         self.wrote(flushed)
     }
 
@@ -280,7 +309,8 @@ impl Socket {
             return Ok(());
         }
         self.next_ping = now + self.ping_interval;
-        // Behind what waits already it would say nothing more.
+        // Behind what waits already, be it only pongs, it would say nothing more.
+        self.flush()?;
         if self.sending {
             return Ok(());
         }
@@ -310,7 +340,7 @@ impl Socket {
         if !read {
             self.heard = Instant::now();
         }
-        self.web.get_mut().drained = false;
+        self.web.get_mut().left = READ_TURN;
         let until = deadline.min(self.next_ping).min(self.dead_at());
         Wish { read, room: self.sending, stop: !self.stop_seen, until }
     }
@@ -320,6 +350,8 @@ impl Socket {
     pub fn close(mut self, code: u16, reason: &'static str) {
         let deadline = Instant::now() + CLOSING;
         let frame = CloseFrame { code: CloseCode::from(code), reason: reason.into() };
+        // The last frame has a place behind all that waits.
+        self.web.set_config(|config| config.max_write_buffer_size = usize::MAX);
         let mut told = self.web.close(Some(frame));
         while told.as_ref().is_err_and(would_block) && self.ready(PollFlags::OUT, deadline) {
             told = self.web.flush();
@@ -340,7 +372,7 @@ impl Socket {
     fn ready(&self, wish: PollFlags, deadline: Instant) -> bool {
         let left = deadline.saturating_duration_since(Instant::now());
         let mut fds = [PollFd::new(&self.web.get_ref().socket, wish)];
-        !left.is_zero() && wait(&mut fds, left).is_ok() && !fds[0].revents().is_empty()
+        !left.is_zero() && matches!(poll(&mut fds, left), Ok(1..))
     }
 }
 

@@ -3,18 +3,21 @@
 //! inner sessions. It ends when nobody has used it for a while.
 
 use std::collections::{HashMap, VecDeque};
-use std::io::{self, Write};
+use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+use rustix::event::PollFlags;
 
 use super::connect::{Connector, Refusal};
 use super::key_file::{self, Stamp};
 use super::pump::Pump;
 use super::session::Session;
-use super::wait::Woken;
+use super::wait::{Woken, ready};
 use super::{Failure, Kind, Target};
-use crate::threads::{Handle, Latch, lock, spawn};
+use crate::threads::{Bell, Handle, Latch, lock, spawn};
 
 /// The jump hosts in use.
 #[derive(Debug, Default)]
@@ -25,7 +28,8 @@ pub(super) struct Jumps {
 #[derive(Debug, Default)]
 struct Entries {
     by_target: HashMap<Target, Entry>,
-    /// Those whose key file has changed: what runs over them goes on, and nothing new begins.
+    /// Those whose key file has changed, or that take nothing new: what runs over them goes on, and
+    /// nothing new begins.
     replaced: Vec<Entry>,
     closed: bool,
 }
@@ -40,9 +44,18 @@ struct Entry {
 /// Where connections through a jump host are asked for.
 #[derive(Debug)]
 pub(super) struct Desk {
-    /// What was asked for and not yet begun; none when the pump has ended.
-    requests: Mutex<Option<VecDeque<Request>>>,
-    bell: UnixStream,
+    state: Mutex<State>,
+    bell: Bell,
+}
+
+#[derive(Debug)]
+enum State {
+    /// What was asked for and not yet begun.
+    Open(VecDeque<Request>),
+    /// Nothing more can be asked for; what runs goes on.
+    Retired,
+    /// The pump has ended, or is to end.
+    Closed,
 }
 
 /// A connection through a jump host.
@@ -55,45 +68,68 @@ pub(super) struct Request {
     pub(super) refusal: Refusal,
 }
 
+impl Request {
+    /// Whether nobody waits for it any more.
+    fn is_given_up(&self) -> bool {
+        ready(self.stream.as_fd(), PollFlags::RDHUP)
+    }
+}
+
 impl Desk {
-    /// Hands a request over; gives it back when the pump has ended.
+    /// Hands a request over; gives it back when the pump takes none.
     fn ask(&self, request: Request) -> Result<(), Request> {
-        match &mut *lock(&self.requests) {
-            Some(requests) => requests.push_back(request),
-            None => return Err(request),
+        match &mut *lock(&self.state) {
+            State::Open(requests) => requests.push_back(request),
+            State::Retired | State::Closed => return Err(request),
         }
-        self.ring();
+        self.bell.ring();
         Ok(())
     }
 
-    /// The next request.
+    /// The next request that somebody waits for.
     pub(super) fn next(&self) -> Option<Request> {
-        lock(&self.requests).as_mut().and_then(VecDeque::pop_front)
+        let mut state = lock(&self.state);
+        let State::Open(requests) = &mut *state else { return None };
+        std::iter::from_fn(|| requests.pop_front()).find(|request| !request.is_given_up())
+    }
+
+    /// Takes nothing more; who waits at it sees the end of the stream, and can ask elsewhere.
+    pub(super) fn retire(&self) {
+        let mut state = lock(&self.state);
+        if matches!(*state, State::Open(_)) {
+            *state = State::Retired;
+        }
+    }
+
+    /// Whether the pump takes nothing more.
+    pub(super) fn is_retired(&self) -> bool {
+        !matches!(*lock(&self.state), State::Open(_))
     }
 
     /// Whether the pump is to end.
     pub(super) fn is_closed(&self) -> bool {
-        lock(&self.requests).is_none()
+        matches!(*lock(&self.state), State::Closed)
     }
 
     /// Closes the desk unless somebody is waiting at it; whether it is closed now.
     pub(super) fn close_if_empty(&self) -> bool {
-        let mut requests = lock(&self.requests);
-        if requests.as_ref().is_some_and(VecDeque::is_empty) {
-            *requests = None;
+        let mut state = lock(&self.state);
+        let empty = !matches!(&*state, State::Open(requests) if !requests.is_empty());
+        if empty {
+            *state = State::Closed;
         }
-        requests.is_none()
+        empty
     }
 
     /// Closes the desk; who waits at it sees the end of the stream.
     pub(super) fn close(&self) {
-        lock(&self.requests).take();
-        self.ring();
+        *lock(&self.state) = State::Closed;
+        self.bell.ring();
     }
 
-    fn ring(&self) {
-        // A full bell rings already, and an ended pump needs none.
-        let _ = (&self.bell).write(&[1]);
+    /// Rung when there is something new; for the pump.
+    pub(super) fn bell(&self) -> &Bell {
+        &self.bell
     }
 }
 
@@ -147,14 +183,13 @@ impl Jumps {
         idle_time: Duration,
         request: Request,
     ) -> io::Result<()> {
-        let (bell, rung) = pair()?;
-        let requests = Mutex::new(Some(VecDeque::from([request])));
-        let desk = Arc::new(Desk { requests, bell });
+        let state = Mutex::new(State::Open(VecDeque::from([request])));
+        let desk = Arc::new(Desk { state, bell: Bell::new()? });
         let mut entries = lock(&self.entries);
         if entries.closed {
             return Err(io::Error::other("the connections are being closed"));
         }
-        let pump = Pump::new(session, Arc::clone(&desk), rung, idle_time);
+        let pump = Pump::new(session, Arc::clone(&desk), idle_time);
         let thread = spawn(format!("ssh-jump-{}", via.name), move || pump.run())?;
         let old = entries.by_target.insert(via.clone(), Entry { desk, stamps, thread });
         entries.replaced.extend(old);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::command::Command;
-use super::connect::{is_refused_channel, refused_channel, request_channel, said_by};
+use super::connect::{is_refused_channel, refused_channel, request_channel, said_by, stopped};
 use super::pool::Shared;
 use super::pty::{self, PoolShell};
 use super::session::{Session, Trouble, code};
@@ -150,6 +150,9 @@ impl PoolLine {
             return self.misuse("the server gives no terminal\ncheck PermitTTY in its sshd_config");
         }
         self.spoilt = true;
+        if matches!(trouble, Trouble::Stopped) {
+            return stopped(&self.target);
+        }
         let timed_out = matches!(trouble, Trouble::TimedOut) || trouble.code() == code::TIMEOUT;
         let (kind, message) = if timed_out {
             (Kind::TimedOut, "the server did not answer in time".to_owned())
@@ -337,6 +340,7 @@ impl Line for PoolLine {
     fn shell(
         mut self: Box<Self>,
         size: Size,
+        stop: &Latch,
         deadline: Instant,
     ) -> Result<Box<dyn Shell>, Failure> {
         let running = self.main.as_ref().is_some_and(Command::is_started) || self.beside.is_some();
@@ -348,7 +352,7 @@ impl Line for PoolLine {
         };
         let spare = self.main.take().map(Command::into_channel);
         self.spoilt = true; // whatever happens, it is not for commands any more
-        match pty::open(&mut session, spare, size, deadline) {
+        match pty::open(&mut session, spare, size, stop, deadline) {
             Ok(channel) => {
                 let (pool, target) = (Arc::clone(&self.pool), Arc::clone(&self.target));
                 Ok(Box::new(PoolShell::new(pool, target, session, channel)))

@@ -154,9 +154,14 @@ pub trait Line: Send {
     /// to the pool, so that what was found out on the line holds for the shell.
     ///
     /// # Errors
-    /// [`Kind::Channel`] when the server gives no PTY or no shell; the connection dies or the
-    /// deadline passes.
-    fn shell(self: Box<Self>, size: Size, deadline: Instant) -> Result<Box<dyn Shell>, Failure>;
+    /// [`Kind::Channel`] when the server gives no PTY or no shell; [`Kind::Stopped`] as soon as
+    /// `stop` is set; the connection dies or the deadline passes.
+    fn shell(
+        self: Box<Self>,
+        size: Size,
+        stop: &Latch,
+        deadline: Instant,
+    ) -> Result<Box<dyn Shell>, Failure>;
 }
 
 /// What happens on a line.

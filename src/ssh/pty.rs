@@ -12,7 +12,7 @@ use super::connect::{another_channel, is_refused_channel, said_by};
 use super::pool::Shared;
 use super::session::{Session, Trouble, code, number};
 use super::{Exit, Failure, Kind, Pause, Shell, ShellEvent, Size, Target};
-use crate::threads::Bell;
+use crate::threads::{Bell, Latch};
 
 /// What the terminal in the browser is compatible with.
 const TERM: &str = "xterm-256color";
@@ -43,21 +43,23 @@ const QUESTION: &str = "LINKOPS_THERE";
 /// Opens a channel with a PTY and a login shell on it.
 ///
 /// # Errors
-/// [`Trouble::NoTerminal`] when the server gives no PTY.
+/// [`Trouble::NoTerminal`] when the server gives no PTY; the latch is set or the deadline passes.
 pub(super) fn open(
     session: &mut Session,
     spare: Option<Channel>,
     size: Size,
+    stop: &Latch,
     deadline: Instant,
 ) -> Result<Channel, Trouble> {
+    let stop = Some(stop);
     if let Some(ready) = session.ready.take() {
         // Nobody will send it its input, and it takes one of the connection's places.
         let mut ready = ready.into_channel();
-        session.drive(None, deadline, |_| ready.close())?;
+        session.drive(stop, deadline, |_| ready.close())?;
     }
     let mut channel = match spare {
         Some(channel) => channel,
-        None => another_channel(session, None, deadline)?,
+        None => another_channel(session, stop, deadline)?,
     };
     // A PTY has one stream; a server that splits it does not hide the other one from us.
     channel.handle_extended_data(ExtendedData::Merge).map_err(Trouble::Ssh)?;
@@ -67,10 +69,10 @@ pub(super) fn open(
     let request = |channel: &mut Channel| {
         channel.request_pty(TERM, Some(modes.clone()), Some((cols, rows, 0, 0)))
     };
-    session.drive(None, deadline, |_| request(&mut channel)).map_err(|trouble| {
+    session.drive(stop, deadline, |_| request(&mut channel)).map_err(|trouble| {
         if is_refused_channel(&trouble) { Trouble::NoTerminal } else { trouble }
     })?;
-    session.drive(None, deadline, |_| channel.shell())?;
+    session.drive(stop, deadline, |_| channel.shell())?;
     Ok(channel)
 }
 
@@ -87,6 +89,8 @@ pub(super) struct PoolShell {
     size: Option<Size>,
     /// The size that libssh2 has begun to tell.
     telling: Option<Size>,
+    /// libssh2 has begun to send input, and nothing else can be sent before that goes on.
+    writing: bool,
     /// When something came in for the last time, to about [`HEARING`].
     heard: Instant,
     /// Since when there is no answer to the question whether the machine is there.
@@ -126,6 +130,7 @@ impl PoolShell {
             refused: false,
             size: None,
             telling: None,
+            writing: false,
             heard: Instant::now(),
             asked: None,
             wants_room: false,
@@ -232,10 +237,10 @@ impl PoolShell {
     /// Sends the size, and what fits of the input behind it. Whether that waits for room in the
     /// socket.
     fn feed(&mut self) -> Result<bool, Trouble> {
-        if !self.tell_size()? {
-            return Ok(true);
-        }
         loop {
+            if !self.writing && !self.tell_size()? {
+                return Ok(true);
+            }
             let size = self.sendable();
             if size == 0 {
                 return Ok(false);
@@ -243,14 +248,16 @@ impl PoolShell {
             if !self.session.writable() {
                 return Ok(true);
             }
-            match self.channel.write(&self.input[..size]) {
+            let written = self.channel.write(&self.input[..size]);
+            self.writing = matches!(&written, Err(error) if error.kind() == ErrorKind::WouldBlock);
+            match written {
                 Ok(written) => {
                     self.input.drain(..written);
                     if self.input.is_empty() {
                         self.input = Vec::new();
                     }
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
+                Err(_) if self.writing => return Ok(true),
                 Err(_) => return Err(Trouble::Ssh(last_error(&mut self.session))),
             }
         }

@@ -8,13 +8,16 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags};
 use ssh2::Channel;
 
 use super::jump::{Desk, Request};
 use super::session::{Session, code, number};
-use super::wait::timespec;
-use crate::threads::lock;
+use crate::threads::{lock, poll, readable};
+
+/// How long the jump host may take to say whether a connection is there. The server of a machine
+/// that answers nothing is tried for two minutes, and meanwhile no other channel can be opened.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// Bytes moved at a time: a packet.
 const CHUNK: usize = 32 * 1024;
@@ -22,14 +25,21 @@ const CHUNK: usize = 32 * 1024;
 pub(super) struct Pump {
     session: Session,
     desk: Arc<Desk>,
-    rung: UnixStream,
     idle_time: Duration,
     unused_since: Instant,
-    opening: Option<Request>,
+    opening: Option<Opening>,
     pipes: Vec<Pipe>,
     buffer: Vec<u8>,
     /// Somebody has something to send and the session's socket had no room.
     wants_room: bool,
+}
+
+/// A channel that the jump host was asked for.
+struct Opening {
+    request: Request,
+    since: Instant,
+    /// Nobody waits for it any more.
+    given_up: bool,
 }
 
 /// One inner connection.
@@ -48,16 +58,10 @@ struct Pipe {
 struct End;
 
 impl Pump {
-    pub(super) fn new(
-        session: Session,
-        desk: Arc<Desk>,
-        rung: UnixStream,
-        idle_time: Duration,
-    ) -> Pump {
+    pub(super) fn new(session: Session, desk: Arc<Desk>, idle_time: Duration) -> Pump {
         Pump {
             session,
             desk,
-            rung,
             idle_time,
             unused_since: Instant::now(),
             opening: None,
@@ -81,6 +85,7 @@ impl Pump {
             if self.desk.is_closed() {
                 return Err(End);
             }
+            self.retire_if_stuck();
             self.wants_room = false;
             let mut moved = false;
             for index in 0..self.pipes.len() {
@@ -97,41 +102,63 @@ impl Pump {
     }
 
     fn end_if_unused(&mut self) -> Result<(), End> {
-        if !self.is_unused() {
+        let over = if !self.is_unused() {
             self.unused_since = Instant::now();
-        } else if self.unused_since.elapsed() >= self.idle_time && self.desk.close_if_empty() {
-            return Err(End);
-        }
-        Ok(())
+            false
+        } else {
+            let of_no_use = self.opening.is_some() || self.desk.is_retired();
+            of_no_use || self.unused_since.elapsed() >= self.idle_time
+        };
+        if over && self.desk.close_if_empty() { Err(End) } else { Ok(()) }
     }
 
+    /// Whether nothing runs over it, and nobody waits for what it opens.
     fn is_unused(&self) -> bool {
-        self.pipes.is_empty() && self.opening.is_none()
+        self.pipes.is_empty() && self.opening.as_ref().is_none_or(|opening| opening.given_up)
+    }
+
+    /// When others are to go over another session, as an answer does not come.
+    fn retires_at(&self) -> Option<Instant> {
+        let opening = self.opening.as_ref().filter(|_| !self.desk.is_retired())?;
+        Some(opening.since + ANSWER)
+    }
+
+    fn retire_if_stuck(&self) {
+        if self.retires_at().is_some_and(|at| Instant::now() >= at) {
+            let host = self.opening.as_ref().map_or("", |opening| &opening.request.host);
+            log::debug!("a jump session takes nothing more: no answer for {host:?}");
+            self.desk.retire();
+        }
     }
 
     /// Opens the channel of the next request; libssh2 can open one at a time.
     fn open_next(&mut self) -> Result<bool, End> {
-        let Some(request) = self.opening.take().or_else(|| self.desk.next()) else {
-            return Ok(false);
+        let next = || {
+            let request = self.desk.next()?;
+            Some(Opening { request, since: Instant::now(), given_up: false })
         };
+        let Some(opening) = self.opening.take().or_else(next) else { return Ok(false) };
         if !self.session.writable() {
             self.wants_room = true;
-            self.opening = Some(request);
+            self.opening = Some(opening);
             return Ok(false);
         }
+        let request = &opening.request;
         match self.session.ssh().channel_direct_tcpip(&request.host, request.port, None) {
             Ok(channel) => {
-                self.pipes.push(Pipe::new(channel, request.stream));
+                self.pipes.push(Pipe::new(channel, opening.request.stream));
                 Ok(true)
             }
             Err(error) if number(&error) == code::EAGAIN => {
-                self.opening = Some(request);
+                self.opening = Some(opening);
                 Ok(false)
             }
             Err(error) if number(&error) == code::CHANNEL_FAILURE => {
                 *lock(&request.refusal) = Some(error.message().to_owned());
                 Ok(true)
             }
+            // libssh2 waits for a minute. It has forgotten the channel, and the others are as they were.
+            Err(error) if number(&error) == code::TIMEOUT => Ok(true),
             Err(error) => {
                 log::debug!("a jump session is lost: {error}");
                 Err(End)
@@ -198,30 +225,43 @@ impl Pump {
         events.set(PollFlags::RDHUP, unused);
         events.set(PollFlags::OUT, self.wants_room || self.session.is_sending());
         let mut until = self.session.next_keepalive();
-        if unused {
+        if unused && self.opening.is_none() {
             until = until.min(self.unused_since + self.idle_time);
         }
+        until = self.retires_at().map_or(until, |at| until.min(at));
         self.session.acknowledge();
 
         let mut fds = vec![
             PollFd::from_borrowed_fd(self.session.as_fd(), events),
-            PollFd::from_borrowed_fd(self.rung.as_fd(), PollFlags::IN),
+            readable(self.desk.bell()),
         ];
-        for pipe in self.pipes.iter().filter(|pipe| !pipe.closing) {
-            fds.push(PollFd::from_borrowed_fd(pipe.stream.as_fd(), pipe.events()));
-        }
-        let time = timespec(until.saturating_duration_since(Instant::now()));
-        if poll(&mut fds, Some(&time)).is_err() {
-            return Ok(()); // a signal
+        let asker = self.opening.iter().filter(|opening| !opening.given_up);
+        let asker = asker.map(|opening| (opening.request.stream.as_fd(), PollFlags::empty()));
+        let pipes = self.pipes.iter().filter(|pipe| !pipe.closing);
+        let pipes = pipes.map(|pipe| (pipe.stream.as_fd(), pipe.events()));
+        let streams = asker.chain(pipes);
+        fds.extend(streams.map(|(stream, events)| PollFd::from_borrowed_fd(stream, events)));
+        if poll(&mut fds, until.saturating_duration_since(Instant::now())).is_err() {
+            return Ok(()); // no memory for it at the moment
         }
         let lost = PollFlags::HUP | PollFlags::ERR | PollFlags::RDHUP;
         let session_lost = fds[0].revents().intersects(lost) && !reads;
         let gone: Vec<_> =
             fds[2..].iter().map(|fd| fd.revents().contains(PollFlags::HUP)).collect();
-        let rings = fds[1].revents().contains(PollFlags::IN);
         drop(fds);
         if session_lost {
             return Err(End);
+        }
+        self.end_streams(gone.into_iter());
+        self.desk.bell().take();
+        self.session.keep_alive();
+        Ok(())
+    }
+
+    /// Looks which of the streams that were waited for have no other end any more.
+    fn end_streams(&mut self, mut gone: impl Iterator<Item = bool>) {
+        if let Some(opening) = self.opening.as_mut().filter(|opening| !opening.given_up) {
+            opening.given_up = gone.next().unwrap_or(false);
         }
         for (pipe, gone) in self.pipes.iter_mut().filter(|pipe| !pipe.closing).zip(gone) {
             // The inner session was dropped: what it has not taken or sent, nobody misses.
@@ -229,11 +269,6 @@ impl Pump {
                 pipe.close();
             }
         }
-        if rings {
-            let _ = self.rung.read(&mut self.buffer);
-        }
-        self.session.keep_alive();
-        Ok(())
     }
 }
 

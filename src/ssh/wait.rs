@@ -2,11 +2,11 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags};
 
-use crate::threads::{Bell, Latch};
+use crate::threads::{Bell, Latch, poll, readable};
 
 /// Why a wait ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,13 +34,12 @@ pub(super) fn wait(
     if left.is_zero() {
         return Woken::TimedOut;
     }
-    let time = timespec(left);
     let mut fds = [
         PollFd::from_borrowed_fd(fd.as_fd(), events),
         PollFd::from_borrowed_fd(stop.map_or(fd.as_fd(), AsFd::as_fd), PollFlags::IN),
     ];
     let used = if stop.is_some() { 2 } else { 1 };
-    match poll(&mut fds[..used], Some(&time)) {
+    match poll(&mut fds[..used], left) {
         Ok(0) if Instant::now() >= deadline => Woken::TimedOut,
         _ if stop.is_some_and(Latch::is_set) => Woken::Stopped,
         // A signal, or a clock that is a little early, costs one look more.
@@ -60,25 +59,12 @@ impl Pause {
     /// Waits until there may be something to do, the bell rings, or the time has come. Look at
     /// everything afterwards.
     pub fn wait(&self, wake: &Bell) {
-        let time = timespec(self.until.saturating_duration_since(Instant::now()));
-        let mut fds = [
-            PollFd::from_borrowed_fd(self.socket.as_fd(), self.events),
-            PollFd::from_borrowed_fd(wake.as_fd(), PollFlags::IN),
-        ];
-        let _ = poll(&mut fds, Some(&time));
+        let left = self.until.saturating_duration_since(Instant::now());
+        let _ = poll(&mut [PollFd::new(&self.socket, self.events), readable(wake)], left);
     }
 }
 
 /// Whether `fd` has one of `events` now.
 pub(super) fn ready(fd: BorrowedFd<'_>, events: PollFlags) -> bool {
-    let mut fds = [PollFd::from_borrowed_fd(fd, events)];
-    matches!(poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(1..))
-}
-
-/// A duration as poll wants it.
-pub(super) fn timespec(time: std::time::Duration) -> Timespec {
-    Timespec {
-        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(time.subsec_nanos()),
-    }
+    matches!(poll(&mut [PollFd::from_borrowed_fd(fd, events)], Duration::ZERO), Ok(1..))
 }

@@ -161,13 +161,14 @@ impl Attachment {
     /// Begins to connect a pane with what it was assigned to.
     ///
     /// # Errors
-    /// It was assigned to nothing, the workspace is gone, or those of [`Terminals::connect`].
+    /// It was assigned to nothing, the workspace was deleted, the server is stopping, or it has no
+    /// descriptor left.
     pub fn connect(&self, pane: PaneName) -> Result<()> {
         let targets = self.terminals.tools.store.read(|db| store::targets(db, &self.desk.id))?;
         let target = targets
             .get(&pane)
             .ok_or_else(|| Error::invalid("pane", format!("{pane} has no target")))?;
-        self.terminals.connect(&self.desk.id, pane, target, &self.actor)
+        self.terminals.connect(&self.desk, pane, target, &self.actor)
     }
 
     /// Has a pane's shell end.

@@ -30,6 +30,17 @@ struct Seat {
     end: Option<Farewell>,
 }
 
+/// Whether browsers look at a workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// At least one does.
+    Here,
+    /// The last one went then.
+    Gone(Instant),
+    /// None has come yet.
+    Awaited,
+}
+
 /// How a socket is to be closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Farewell {
@@ -66,9 +77,14 @@ impl Audience {
         lock(&self.state).seats.len()
     }
 
-    /// Since when nobody is there; none also when nobody has ever been.
-    pub(super) fn empty_since(&self) -> Option<Instant> {
-        lock(&self.state).empty
+    /// Whether somebody is there, as it is at one moment.
+    pub(super) fn presence(&self) -> Presence {
+        let state = lock(&self.state);
+        match state.empty {
+            _ if !state.seats.is_empty() => Presence::Here,
+            Some(since) => Presence::Gone(since),
+            None => Presence::Awaited,
+        }
     }
 
     /// Wakes all of them.
@@ -121,5 +137,22 @@ impl Seat {
     fn dismiss(&mut self, farewell: Farewell) {
         self.end.get_or_insert(farewell);
         self.bell.ring();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_there_is_told_from_who_was_and_who_never_was() {
+        let (audience, bell) = (Audience::default(), Arc::new(Bell::new().unwrap()));
+        assert_eq!(audience.presence(), Presence::Awaited);
+        audience.enter(1, Arc::clone(&bell));
+        audience.enter(2, bell);
+        assert!(!audience.leave(1));
+        assert_eq!(audience.presence(), Presence::Here);
+        assert!(audience.leave(2));
+        assert!(matches!(audience.presence(), Presence::Gone(since) if since <= Instant::now()));
     }
 }

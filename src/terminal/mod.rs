@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crate::audit::Actor;
 use crate::clock::Clock;
 use crate::enrollment::Enrollment;
-use crate::error::{Error, Result};
+use crate::error::{Error, Noun, Result};
 use crate::store::Store;
 use crate::threads::{lock, spawn};
 
@@ -227,26 +227,39 @@ impl Terminals {
         Ok(desk)
     }
 
+    /// The living part of a workspace, and the targets of its panes. They are looked for afterwards,
+    /// so that a workspace that is deleted meanwhile leaves nothing.
+    fn desk_and_targets(&self, workspace: &str) -> Result<(Arc<Desk>, BTreeMap<PaneName, String>)> {
+        let desk = self.desk(workspace)?;
+        match self.tools.store.read(|db| store::targets(db, workspace)) {
+            Ok(targets) => Ok((desk, targets)),
+            Err(error) => {
+                if matches!(error, Error::NotFound { .. }) {
+                    self.close(workspace, Instant::now());
+                }
+                Err(error)
+            }
+        }
+    }
+
     /// A browser opens the workspace.
     ///
     /// # Errors
     /// There is no such workspace, the database fails, or the server is stopping.
     pub fn attach(self: &Arc<Self>, workspace: &str, actor: &Actor) -> Result<Attachment> {
-        let desk = self.desk(workspace)?;
-        // Looked for afterwards, so that a workspace that is deleted meanwhile leaves nothing.
-        if let Err(error) = self.tools.store.read(|db| store::targets(db, workspace)) {
-            if matches!(error, Error::NotFound { .. }) {
-                self.close(workspace, Instant::now());
-            }
-            return Err(error);
-        }
+        let (desk, _) = self.desk_and_targets(workspace)?;
         let id = self.next_browser.fetch_add(1, Ordering::Relaxed);
         Attachment::new(Arc::clone(self), desk, actor.clone(), id)
     }
 
     /// The last browser has gone.
     fn left_alone(&self, desk: &Desk) {
+        let time = self.tools.settings.detach_timeout;
         desk.panes.iter().for_each(|pane| {
+            // A pane that is connected looks at the time by itself, and is woken for it.
+            if time.is_zero() {
+                pane.give_up(Why::alone(time));
+            }
             pane.forget();
             pane.wake();
         });
@@ -256,44 +269,42 @@ impl Terminals {
     /// already. How it goes is told to sockets and by [`Terminals::states`].
     ///
     /// # Errors
-    /// The server is stopping, or has no descriptor left.
-    pub fn connect(
-        &self,
-        workspace: &str,
-        pane: PaneName,
-        target: &str,
-        actor: &Actor,
-    ) -> Result<()> {
-        let desk = self.desk(workspace)?;
+    /// The workspace was deleted, the server is stopping, or it has no descriptor left.
+    fn connect(&self, desk: &Arc<Desk>, pane: PaneName, target: &str, actor: &Actor) -> Result<()> {
         let session = Session {
             tools: Arc::clone(&self.tools),
-            desk: Arc::clone(&desk),
+            desk: Arc::clone(desk),
             pane,
             target: target.to_owned(),
             actor: actor.clone(),
             asked: Instant::now(),
         };
-        let name = format!("pane-{workspace}-{pane}");
+        let name = format!("pane-{}-{pane}", desk.id);
         let start = |cancel| spawn(name, move || session.run(cancel));
-        desk.pane(pane).begin(start).map_err(|error| Error::io("connect a pane", error))
+        let begun = desk.pane(pane).begin(start);
+        match begun.map_err(|error| Error::io("connect a pane", error))? {
+            true => Ok(()),
+            false if self.stopping.load(Ordering::SeqCst) => Err(Error::ShuttingDown),
+            false => Err(Error::not_found(Noun::Workspace, &desk.id)),
+        }
     }
 
-    /// Connects all these panes side by side and waits until each is connected or has failed, at
-    /// most until the deadline.
+    /// Connects all panes that have a target side by side and waits until each is connected or has
+    /// failed, at most until the deadline.
     ///
     /// # Errors
-    /// As [`Terminals::connect`].
+    /// There is no such workspace, the database fails, the server is stopping, or it has no
+    /// descriptor left.
     pub fn connect_all(
         &self,
         workspace: &str,
-        targets: &BTreeMap<PaneName, String>,
         actor: &Actor,
         deadline: Instant,
     ) -> Result<BTreeMap<PaneName, PaneState>> {
-        for (pane, target) in targets {
-            self.connect(workspace, *pane, target, actor)?;
+        let (desk, targets) = self.desk_and_targets(workspace)?;
+        for (pane, target) in &targets {
+            self.connect(&desk, *pane, target, actor)?;
         }
-        let desk = self.desk(workspace)?;
         let settled = targets.keys().map(|name| (*name, desk.pane(*name).settled(deadline)));
         Ok(settled.filter_map(|(name, state)| Some((name, state?))).collect())
     }

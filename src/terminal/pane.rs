@@ -75,6 +75,13 @@ pub(super) enum Why {
     Failed(String),
 }
 
+impl Why {
+    /// No browser has looked at it for this time.
+    pub(super) fn alone(time: Duration) -> Why {
+        Why::Failed(format!("closed after {} s without a browser", time.as_secs()))
+    }
+}
+
 /// What the thread is to do.
 #[derive(Debug, Default)]
 pub(super) struct Orders {
@@ -150,14 +157,14 @@ impl Pane {
     // What browsers do.
 
     /// Begins to connect with `start`, which is given what ends the dialling, unless it is
-    /// connecting or connected, or the workspace has ended.
+    /// connecting or connected already. False when the workspace has ended.
     pub(super) fn begin(
         &self,
         start: impl FnOnce(Arc<Latch>) -> io::Result<Handle>,
-    ) -> io::Result<()> {
+    ) -> io::Result<bool> {
         let mut state = self.state();
         if state.is_live() || state.closed {
-            return Ok(());
+            return Ok(!state.closed);
         }
         let cancel = Arc::new(Latch::new()?);
         let before = state.thread.take();
@@ -166,7 +173,7 @@ impl Pane {
         (state.end, state.redraw, state.held) = (None, false, false);
         state.cancel = Some(Arc::clone(&cancel));
         state.error = None;
-        // The thread waits for this lock before it does anything.
+        // The thread may begin at once; nobody sees the pane before it is connecting.
         match start(cancel) {
             Ok(thread) => {
                 state.thread = Some(thread);
@@ -181,7 +188,7 @@ impl Pane {
         }
         // It has nothing left to do but to end.
         before.into_iter().for_each(Handle::join);
-        Ok(())
+        Ok(true)
     }
 
     /// Types. False when there is no shell, not even one that is on its way. Where the pane's thread
@@ -228,8 +235,17 @@ impl Pane {
 
     /// Has the shell end, if there is one. Does not wait for it.
     pub(super) fn end(&self, why: Why) {
+        self.end_if(State::is_live, why);
+    }
+
+    /// Has it end while it is connecting.
+    pub(super) fn give_up(&self, why: Why) {
+        self.end_if(|state| state.status == PaneStatus::Connecting, why);
+    }
+
+    fn end_if(&self, condition: impl Fn(&State) -> bool, why: Why) {
         let mut state = self.state();
-        if state.is_live() {
+        if condition(&state) {
             state.end.get_or_insert(why);
             state.cancel.iter().for_each(|cancel| cancel.set());
         }
@@ -332,7 +348,7 @@ impl Pane {
         state.size
     }
 
-    /// The shell is there, unless it is to end already.
+    /// The shell is there; it may be that it is to end already, which its thread sees next.
     pub(super) fn connected(&self) {
         let mut state = self.state();
         state.cancel = None;
@@ -443,5 +459,18 @@ impl State {
             Some(words) => format!("error: {words}"),
             None => self.status.as_str().to_owned(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closed_pane_begins_nothing_and_says_so() {
+        let pane = Pane::new(PaneName::A, Arc::default(), 1000).unwrap();
+        pane.close(Why::Asked);
+        assert!(!pane.begin(|_| panic!("it was begun")).unwrap());
+        assert_eq!(pane.view(), None);
     }
 }

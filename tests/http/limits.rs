@@ -21,7 +21,8 @@ fn drip(client: &mut Client) {
 
 #[test]
 fn a_slow_head_is_408() {
-    let server = echo(Settings { head_timeout: SHORT, ..settings() });
+    // Time for both to connect and to say something.
+    let server = echo(Settings { head_timeout: Duration::from_secs(1), ..settings() });
     let mut stuck = Client::sending(&server, "GET / HTTP/1.1\r\nHost:");
     let mut dripping = Client::sending(&server, "GET / HTTP/1.1\r\nA: ");
     drip(&mut dripping);
@@ -164,6 +165,25 @@ fn the_body_that_arrives_longest_makes_room() {
     let again = [post(80_000).as_bytes(), &some(80_000)].concat();
     assert_eq!(new.ask(&again).status, 200);
     assert_eq!(new.ask(&again).status, 200);
+}
+
+/// Also when it is the one which wants more.
+#[test]
+fn the_body_that_arrives_longest_takes_no_room_from_a_younger_one() {
+    let server = echo(Settings { max_buffered: 100_000, max_body: 90_000, ..settings() });
+    let expecting = |length: usize| {
+        let head = "POST / HTTP/1.1\r\nHost: b\r\nExpect: 100-continue\r\n";
+        let mut client =
+            Client::sending(&server, format!("{head}Content-Length: {length}\r\n\r\n"));
+        assert_eq!(client.head().status, 100);
+        client
+    };
+    let (mut old, mut new) = (expecting(80_000), expecting(50_001));
+    old.send(vec![b'x'; 45_000]);
+    new.send(vec![b'x'; 50_000]);
+    old.send(vec![b'x'; 10_000]);
+    assert_eq!(old.reply().status, 503);
+    assert_eq!(new.ask("x").status, 200);
 }
 
 #[test]

@@ -194,7 +194,7 @@ fn a_client_that_closes_or_vanishes_leaves_nothing() {
 
 #[test]
 fn a_client_that_answers_pings_stays_and_a_dead_one_goes() {
-    let (server, ends) = echo_server(Duration::from_millis(50));
+    let (server, ends) = echo_server(Duration::from_secs(1));
     let mut client = Client::open(server.local_addr(), "/", &[]);
     let silent = Client::open(server.local_addr(), "/", &[]);
     // It reads, and so answers, until the other one was given up.
@@ -213,7 +213,7 @@ fn a_client_that_answers_pings_stays_and_a_dead_one_goes() {
 /// A page that does not read is not dead: what is written to it waits, and is lost in no part.
 #[test]
 fn a_client_that_does_not_read_is_waited_for() {
-    let (server, ends) = echo_server(Duration::from_millis(20));
+    let (server, ends) = echo_server(Duration::from_millis(150));
     let mut client = Client::open(server.local_addr(), "/", &[]);
     let text = "x".repeat(MAX_MESSAGE);
     // More than both kernels take: the echo must wait, and so must we at last.

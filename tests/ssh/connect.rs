@@ -162,7 +162,7 @@ fn the_latch_and_the_deadline_interrupt_a_wait_and_nothing_is_lost() {
 /// sshd drops unauthenticated connections above MaxStartups; we never come that far.
 #[test]
 fn many_connections_at_once_all_get_in() {
-    let config = "MaxStartups 8:100:8".to_owned();
+    let config = "MaxStartups 10:100:10".to_owned();
     let lab = Lab::with(Options { config, addresses: 1 }, |settings| {
         settings.max_tries = 1;
         settings.max_idle = 100;

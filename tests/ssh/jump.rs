@@ -1,13 +1,20 @@
 //! Jump hosts: one session for all who go through, also nested, and failures that name the culprit.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use linkops::ssh::{Dial, Exit, Kind, Target};
+use linkops::threads::{Latch, spawn};
 
 use super::{Lab, drain, known_hosts, read_until, run_on};
+use crate::support::network::BlackHole;
 use crate::support::sshd::{Options, Sshd, patience, stranger_key};
 use crate::support::wait_until;
+
+/// The same machine under another name, so that no warm session serves.
+fn inner_named(target: &Target, name: &str) -> Target {
+    Target { name: name.to_owned(), ..target.clone() }
+}
 
 /// A target behind the lab's server.
 fn behind(lab: &Lab, inner: &Sshd, name: &str) -> Target {
@@ -136,6 +143,72 @@ fn a_lost_jump_host_is_a_loss_and_comes_back() {
     drop(line);
     assert_eq!(run_on(&lab.pool, &target, "echo back", b"").unwrap().stdout, b"back\n");
     assert_eq!(lab.sshd.logins(), 2);
+}
+
+/// A machine that answers nothing, not even that it takes no connections: the jump host's server
+/// tries for two minutes, and can open no other channel on that session meanwhile.
+#[test]
+fn a_machine_that_answers_nothing_holds_nobody_else_up() {
+    let (lab, inner, hole) = (Lab::new(), Sshd::plain(), BlackHole::start());
+    let target = behind(&lab, &inner, "vm-01");
+    let mut line = lab.pool.dial(&target, &lab.stop).unwrap();
+    line.exec("echo one; read x; echo two", b"", patience()).unwrap();
+    read_until(line.as_mut(), "one\n");
+    let (pool, stop) = (Arc::clone(&lab.pool), Arc::new(Latch::new().unwrap()));
+    let silent = Target { port: hole.port(), ..behind(&lab, &inner, "silent") };
+    let given_up = Arc::clone(&stop);
+    let dialler = spawn("dialler", move || {
+        assert_eq!(pool.dial(&silent, &given_up).err().unwrap().kind, Kind::Stopped);
+    })
+    .unwrap();
+    wait_until(patience(), "it is being tried", || hole.is_tried());
+    // It waits behind that one, and goes another way.
+    let output = run_on(&lab.pool, &inner_named(&target, "vm-02"), "echo through", b"").unwrap();
+    assert_eq!(output.stdout, b"through\n");
+    assert_eq!((lab.sshd.logins(), lab.pool.figures().jumps), (2, 2));
+    // Who asks now does not wait at all, and what runs over the old session goes on.
+    run_on(&lab.pool, &inner_named(&target, "vm-03"), "true", b"").unwrap();
+    assert_eq!(lab.sshd.logins(), 2);
+    line.end_input().unwrap();
+    assert_eq!(drain(line.as_mut()).unwrap().stdout, b"two\n");
+    stop.set();
+    dialler.join_until(patience()).unwrap();
+}
+
+/// Not even when libssh2 has given the answer up, which takes a minute.
+#[test]
+fn a_machine_that_answers_nothing_for_long_ends_nothing_else() {
+    let lab = Lab::with(Options::default(), |settings| {
+        settings.connect_timeout = Duration::from_secs(90);
+        settings.max_tries = 1;
+    });
+    let (inner, hole) = (Sshd::plain(), BlackHole::start());
+    let mut line = lab.pool.dial(&behind(&lab, &inner, "vm-01"), &lab.stop).unwrap();
+    line.exec("echo one; read x; echo two", b"", patience()).unwrap();
+    read_until(line.as_mut(), "one\n");
+    let silent = Target { port: hole.port(), ..behind(&lab, &inner, "silent") };
+    let failure = lab.pool.dial(&silent, &lab.stop).err().unwrap();
+    assert!(failure.kind.is_transport(), "{failure}");
+    line.end_input().unwrap();
+    assert_eq!(drain(line.as_mut()).unwrap().stdout, b"two\n");
+}
+
+/// The session goes with the last one that waits for it: nobody else can use it.
+#[test]
+fn a_connection_that_is_given_up_while_it_is_opened_leaves_nothing() {
+    let (lab, hole) = (Lab::new(), BlackHole::start());
+    let via = Some(Box::new(lab.sshd.target("bastion")));
+    let silent = Target { port: hole.port(), via, ..lab.sshd.target("silent") };
+    let (pool, stop) = (Arc::clone(&lab.pool), Arc::new(Latch::new().unwrap()));
+    let given_up = Arc::clone(&stop);
+    let dialler = spawn("dialler", move || drop(pool.dial(&silent, &given_up))).unwrap();
+    wait_until(patience(), "it is being tried", || hole.is_tried());
+    stop.set();
+    dialler.join_until(patience()).unwrap();
+    // Long before libssh2 would give up.
+    let soon = Instant::now() + Duration::from_secs(30);
+    wait_until(soon, "the jump session has ended", || lab.pool.figures().jumps == 0);
+    wait_until(patience(), "sshd serves nobody", || lab.sshd.sessions() == 0);
 }
 
 #[test]

@@ -2,23 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use linkops::ssh::{Dial, Target};
-use linkops::ssh::{Event, Failure, Kind, Line};
+use linkops::ssh::{Dial, Event, Failure, Kind, Line};
 
 use super::{Lab, read_until, run_on};
 use crate::support::network::Cuttable;
 use crate::support::sshd::{Options, patience};
 use crate::support::wait_until;
 
-fn over(link: &Cuttable, lab: &Lab) -> Target {
-    Target { port: link.port(), ..lab.target() }
-}
-
 #[test]
 fn a_cut_in_the_middle_of_output_is_a_loss() {
     let lab = Lab::new();
     let link = Cuttable::start(lab.sshd.port());
-    let mut line = lab.pool.dial(&over(&link, &lab), &lab.stop).unwrap();
+    let mut line = lab.pool.dial(&lab.over(&link), &lab.stop).unwrap();
     line.exec("echo one; read x; echo two", b"", patience()).unwrap();
     read_until(line.as_mut(), "one\n");
     link.cut();
@@ -38,7 +33,7 @@ fn a_connection_that_falls_silent_is_a_loss() {
     let link = Cuttable::start(lab.sshd.port());
     let lines =
         ["echo one; exec sleep 1000", "while echo one; do sleep 0.01; done"].map(|command| {
-            let mut line = lab.pool.dial(&over(&link, &lab), &lab.stop).unwrap();
+            let mut line = lab.pool.dial(&lab.over(&link), &lab.stop).unwrap();
             line.exec(command, b"", patience()).unwrap();
             read_until(line.as_mut(), "one\n");
             line
@@ -82,7 +77,7 @@ fn a_killed_server_process_is_a_loss() {
 fn a_cut_before_the_input_is_through_has_started_nothing() {
     let lab = Lab::new();
     let link = Cuttable::start(lab.sshd.port());
-    let mut line = lab.pool.dial(&over(&link, &lab), &lab.stop).unwrap();
+    let mut line = lab.pool.dial(&lab.over(&link), &lab.stop).unwrap();
     // More than windows and buffers hold: the command does not read.
     let input = vec![b'x'; 32 << 20];
     line.exec("echo up; exec sleep 1000", &input, patience()).unwrap();
@@ -112,7 +107,7 @@ fn a_command_that_is_not_confirmed_in_time_says_so() {
 fn a_login_that_is_cut_is_tried_again() {
     let lab = Lab::new();
     let link = Cuttable::start(lab.sshd.port());
-    let target = over(&link, &lab);
+    let target = lab.over(&link);
     lab.sshd.pause();
     let pool = lab.pool.clone();
     let run = std::thread::spawn(move || run_on(&pool, &target, "echo through", b""));
@@ -128,7 +123,7 @@ fn a_login_that_is_cut_is_tried_again() {
 fn a_slow_login_is_waited_for() {
     let lab = Lab::with(Options::default(), |settings| settings.keepalive = Duration::ZERO);
     let link = Cuttable::start(lab.sshd.port());
-    let target = over(&link, &lab);
+    let target = lab.over(&link);
     link.stall();
     let pool = lab.pool.clone();
     let run = std::thread::spawn(move || run_on(&pool, &target, "echo through", b""));

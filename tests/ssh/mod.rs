@@ -9,6 +9,7 @@ use linkops::ssh::{
 };
 use linkops::threads::Latch;
 
+use crate::support::network::Cuttable;
 use crate::support::sshd::{Options, Sshd, patience};
 
 mod connect;
@@ -46,6 +47,11 @@ impl Lab {
 
     fn target(&self) -> Target {
         self.sshd.target("vps-01")
+    }
+
+    /// The same over a link to it.
+    fn over(&self, link: &Cuttable) -> Target {
+        Target { port: link.port(), ..self.target() }
     }
 
     fn dial(&self) -> Result<Box<dyn Line>, Failure> {
@@ -109,6 +115,13 @@ fn read_until(line: &mut dyn Line, text: &str) {
             other => panic!("{other:?} instead of {text:?}"),
         }
     }
+}
+
+/// How much a process has written so far, in bytes.
+fn written(pid: u32) -> usize {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("wchar: ")).unwrap();
+    line.parse().unwrap()
 }
 
 /// Whether this process has a thread of that name, at most 15 bytes long. A joined thread may be

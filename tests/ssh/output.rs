@@ -7,8 +7,9 @@ use linkops::ssh::{Event, Exit, Kind, Stream};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::{Lab, drain, read_until, run_on};
+use super::{Lab, drain, read_until, run_on, written};
 use crate::support::sshd::{Options, patience};
+use crate::support::wait_until;
 
 #[test]
 fn much_on_one_stream_does_not_block_the_other() {
@@ -50,11 +51,21 @@ fn nothing_is_lost_when_keys_are_exchanged_anew() {
 #[test]
 fn a_slow_reader_costs_no_more_memory_than_the_window() {
     let lab = Lab::new();
-    let mut line = lab.exec("head -c 20000000 /dev/zero");
-    assert!(matches!(line.next(None, patience()).unwrap(), Event::Output { .. }));
-    // What sshd has to say beyond the window stays on its side; the rest comes when we read.
-    let output = drain(line.as_mut()).unwrap();
-    assert!(output.stdout.len() < 20_000_000 && output.stdout.len() > 19_000_000);
+    let mut line = lab.exec("head -c 20000000 /dev/zero; :");
+    let Event::Output { data, .. } = line.next(None, patience()).unwrap() else { panic!() };
+    // What is beyond the window stays on the other side, where the program waits.
+    let head = lab.sshd.running("head")[0];
+    let (mut last, mut since) = (0, Instant::now());
+    wait_until(patience(), "the program is held back", || {
+        let now = written(head);
+        if now != last {
+            (last, since) = (now, Instant::now());
+        }
+        since.elapsed() > Duration::from_millis(500)
+    });
+    assert!(last < 2 << 20, "{last} bytes are written");
+    // The rest comes when we read.
+    assert_eq!(data.len() + drain(line.as_mut()).unwrap().stdout.len(), 20_000_000);
 }
 
 /// P16, for this layer: any bytes, any interleaving, any exit code.

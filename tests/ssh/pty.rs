@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use linkops::ssh::{Dial, Exit, Kind, Pool, Shell, ShellEvent, Size, Target};
-use linkops::threads::{Bell, Latch};
+use linkops::threads::{Bell, Latch, spawn};
 
 use super::{Lab, drain, run_on};
 use crate::support::network::Cuttable;
@@ -24,7 +24,7 @@ pub(super) fn size(cols: u16, rows: u16) -> Size {
 impl Typist {
     pub(super) fn at(pool: &Pool, target: &Target) -> Typist {
         let line = pool.dial(target, &Latch::new().unwrap()).unwrap();
-        Typist::with(line.shell(size(80, 24), patience()).unwrap())
+        Typist::with(line.shell(size(80, 24), &Latch::new().unwrap(), patience()).unwrap())
     }
 
     pub(super) fn with(shell: Box<dyn Shell>) -> Typist {
@@ -50,6 +50,12 @@ impl Typist {
             }
         }
         String::from_utf8_lossy(&seen).into_owned()
+    }
+
+    /// The shell runs what is typed.
+    pub(super) fn answers(&mut self) {
+        self.types("echo $((6*7))\r");
+        self.sees("42");
     }
 
     /// Reads to the end of the shell.
@@ -118,7 +124,8 @@ fn control_characters_end_and_stop_what_runs() {
 #[test]
 fn the_terminal_has_its_size_and_its_kind() {
     let lab = Lab::new();
-    let mut typist = Typist::with(lab.dial().unwrap().shell(size(123, 45), patience()).unwrap());
+    let mut typist =
+        Typist::with(lab.dial().unwrap().shell(size(123, 45), &lab.stop, patience()).unwrap());
     typist.types("echo \"kind-$TERM $(stty size) $(stty -a)\"\r");
     let seen = typist.sees("echoke");
     assert!(seen.contains("kind-xterm-256color 45 123 "), "{seen}");
@@ -141,9 +148,8 @@ fn a_line_whose_command_has_ended_becomes_a_shell() {
     let lab = Lab::with(Options { config: "MaxSessions 1".into(), addresses: 1 }, |_| {});
     let mut line = lab.exec("echo checked");
     assert_eq!(drain(line.as_mut()).unwrap().stdout, b"checked\n");
-    let mut typist = Typist::with(line.shell(size(80, 24), patience()).unwrap());
-    typist.types("echo $((6*7))\r");
-    typist.sees("42");
+    let mut typist = Typist::with(line.shell(size(80, 24), &lab.stop, patience()).unwrap());
+    typist.answers();
     assert_eq!(lab.sshd.logins(), 1);
     assert_eq!((lab.pool.figures().busy, lab.pool.figures().idle), (1, 0));
     assert_eq!(lab.run("echo other").unwrap().stdout, b"other\n");
@@ -155,12 +161,12 @@ fn a_line_whose_command_has_ended_becomes_a_shell() {
 #[test]
 fn a_line_with_a_running_command_becomes_none() {
     let lab = Lab::new();
-    let failure = lab.exec("cat").shell(size(80, 24), patience()).err().unwrap();
+    let failure = lab.exec("cat").shell(size(80, 24), &lab.stop, patience()).err().unwrap();
     assert_eq!(failure.kind, Kind::Channel, "{failure}");
     let mut line = lab.exec("true");
     drain(line.as_mut()).unwrap();
     line.beside("cat", b"", patience()).unwrap();
-    let failure = line.shell(size(80, 24), patience()).err().unwrap();
+    let failure = line.shell(size(80, 24), &lab.stop, patience()).err().unwrap();
     assert_eq!(failure.kind, Kind::Channel, "{failure}");
     assert_eq!(lab.pool.figures(), Default::default());
 }
@@ -176,15 +182,14 @@ fn a_command_made_ready_on_the_connection_ends_before_the_shell_begins() {
     let mut typist = shell_on(&lab);
     assert_eq!(lab.sshd.logins(), 1);
     assert!(lab.pool.dial_prepared(&lab.target()).is_none());
-    typist.types("echo $((6*7))\r");
-    typist.sees("42");
+    typist.answers();
     wait_until(patience(), "cat has ended", || lab.sshd.running("cat").is_empty());
 }
 
 #[test]
 fn a_server_that_gives_no_terminal_is_named() {
     let lab = Lab::with(Options { config: "PermitTTY no".into(), addresses: 1 }, |_| {});
-    let failure = lab.dial().unwrap().shell(size(80, 24), patience()).err().unwrap();
+    let failure = lab.dial().unwrap().shell(size(80, 24), &lab.stop, patience()).err().unwrap();
     assert_eq!(failure.kind, Kind::Channel);
     let said = "vps-01: the server gives no terminal\ncheck PermitTTY in its sshd_config";
     assert_eq!(failure.to_string(), said);
@@ -196,11 +201,29 @@ fn a_server_that_gives_no_terminal_is_named() {
 fn a_server_that_does_not_answer_is_not_waited_for_longer_than_asked() {
     let lab = Lab::new();
     let link = Cuttable::start(lab.sshd.port());
-    let line = lab.pool.dial(&Target { port: link.port(), ..lab.target() }, &lab.stop).unwrap();
+    let line = lab.pool.dial(&lab.over(&link), &lab.stop).unwrap();
     link.stall();
     let deadline = Instant::now() + Duration::from_millis(100);
-    let failure = line.shell(size(80, 24), deadline).err().unwrap();
+    let failure = line.shell(size(80, 24), &lab.stop, deadline).err().unwrap();
     assert_eq!(failure.kind, Kind::TimedOut, "{failure}");
+    assert_eq!(lab.pool.figures(), Default::default());
+}
+
+#[test]
+fn a_shell_that_is_not_there_yet_can_be_given_up() {
+    let lab = Lab::new();
+    let link = Cuttable::start(lab.sshd.port());
+    let line = lab.pool.dial(&lab.over(&link), &lab.stop).unwrap();
+    link.stall();
+    let stop = Arc::new(Latch::new().unwrap());
+    let given_up = Arc::clone(&stop);
+    let opener = spawn("opener", move || {
+        let failure = line.shell(size(80, 24), &given_up, patience()).err().unwrap();
+        assert_eq!(failure.kind, Kind::Stopped, "{failure}");
+    })
+    .unwrap();
+    stop.set();
+    opener.join_until(patience() - Duration::from_secs(30)).unwrap();
     assert_eq!(lab.pool.figures(), Default::default());
 }
 
@@ -223,19 +246,17 @@ fn a_shell_goes_through_a_jump_host() {
 /// A server that asks every second whether we are there, and hangs up when no answer comes.
 #[test]
 fn an_idle_shell_outlives_the_servers_patience_also_when_it_is_held_back() {
-    let config = "ClientAliveInterval 1\nClientAliveCountMax 1".into();
+    let config = "ClientAliveInterval 1\nClientAliveCountMax 3".into();
     let lab = Lab::with(Options { config, addresses: 1 }, |_| {});
     let mut typist = shell_on(&lab);
-    typist.types("echo $((6*7))\r");
-    typist.sees("42");
+    typist.answers();
     let mut rest = |read| {
-        let deadline = Instant::now() + Duration::from_secs(4);
+        let deadline = Instant::now() + Duration::from_secs(6);
         while typist.shell.next(read, &typist.bell, deadline).unwrap() != ShellEvent::TimedOut {}
     };
     rest(true);
     rest(false);
-    typist.types("echo $((6*7))\r");
-    typist.sees("42");
+    typist.answers();
 }
 
 /// The question whether the machine is there is asked many times, and answered each time.

@@ -11,8 +11,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::Lab;
 use super::pty::{Typist, at_the_prompt, shell_on};
+use super::{Lab, written};
 use crate::support::sshd::{Options, patience};
 
 /// Makes the PTY pass every byte and runs a command on it; nothing but its output comes after.
@@ -102,13 +102,6 @@ fn input_that_nobody_takes_is_bounded_and_goes_on_when_somebody_does() {
     }
     typist.sees("7999999\n");
     assert_eq!(typist.sees_end(), Exit::Code(0));
-}
-
-/// How much a process has written so far, in bytes.
-fn written(pid: u32) -> usize {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix("wchar: ")).unwrap();
-    line.parse().unwrap()
 }
 
 /// R7.5, P23: 50 MB through a reader that stops again and again. While it stops the program stops

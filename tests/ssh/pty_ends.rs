@@ -102,10 +102,9 @@ fn a_machine_that_vanishes_is_a_loss() {
     for read in [true, false] {
         let lab = impatient();
         let link = Cuttable::start(lab.sshd.port());
-        let target = Target { port: link.port(), ..lab.target() };
+        let target = lab.over(&link);
         let mut typist = Typist::at(&lab.pool, &target);
-        typist.types("echo $((6*7))\r");
-        typist.sees("42");
+        typist.answers();
         link.stall();
         let failure = fails(&mut typist, read);
         assert_eq!((failure.kind, failure.target.as_str()), (Kind::Lost, "vps-01"));
@@ -124,8 +123,7 @@ fn a_machine_that_vanishes_behind_a_jump_host_is_a_loss() {
     let via = Some(Box::new(lab.sshd.target("bastion")));
     let target = Target { via, port: link.port(), ..inner.target("vm-01") };
     let mut typist = Typist::at(&lab.pool, &target);
-    typist.types("echo $((6*7))\r");
-    typist.sees("42");
+    typist.answers();
     link.stall();
     let failure = fails(&mut typist, true);
     assert_eq!((failure.kind, failure.target.as_str()), (Kind::Lost, "vm-01"), "{failure}");
@@ -137,16 +135,14 @@ fn a_machine_that_vanishes_behind_a_jump_host_is_a_loss() {
 fn a_machine_that_hangs_is_a_loss_and_one_that_wakes_in_time_is_not() {
     let lab = impatient();
     let mut typist = shell_on(&lab);
-    typist.types("echo $((6*7))\r");
-    typist.sees("42");
+    typist.answers();
     lab.sshd.pause();
     let soon = Instant::now() + Duration::from_millis(900);
     while Instant::now() < soon {
         typist.shell.next(true, &typist.bell, soon).unwrap();
     }
     lab.sshd.resume();
-    typist.types("echo $((6*7))\r");
-    typist.sees("42");
+    typist.answers();
     lab.sshd.pause();
     assert_eq!(fails(&mut typist, true).kind, Kind::Lost);
     lab.sshd.resume();
@@ -159,10 +155,9 @@ fn a_machine_that_hangs_is_a_loss_and_one_that_wakes_in_time_is_not() {
 fn closing_a_shell_on_a_vanished_machine_takes_no_longer_than_asked() {
     let lab = Lab::new();
     let link = Cuttable::start(lab.sshd.port());
-    let target = Target { port: link.port(), ..lab.target() };
+    let target = lab.over(&link);
     let mut typist = Typist::at(&lab.pool, &target);
-    typist.types("echo $((6*7))\r");
-    typist.sees("42");
+    typist.answers();
     link.stall();
     let begun = Instant::now();
     typist.shell.close(begun + Duration::from_millis(300));
@@ -176,7 +171,7 @@ fn closing_a_shell_on_a_vanished_machine_takes_no_longer_than_asked() {
 fn a_cut_connection_and_a_killed_server_process_are_losses() {
     let lab = Lab::new();
     let link = Cuttable::start(lab.sshd.port());
-    let target = Target { port: link.port(), ..lab.target() };
+    let target = lab.over(&link);
     let mut typist = Typist::at(&lab.pool, &target);
     link.cut();
     assert_eq!(fails(&mut typist, true).kind, Kind::Lost);
@@ -193,10 +188,10 @@ fn a_cut_connection_and_a_killed_server_process_are_losses() {
 fn a_shell_whose_connection_breaks_while_it_opens_leaves_nothing() {
     let lab = Lab::new();
     let link = Cuttable::start(lab.sshd.port());
-    let target = Target { port: link.port(), ..lab.target() };
+    let target = lab.over(&link);
     let line = lab.pool.dial(&target, &Latch::new().unwrap()).unwrap();
     link.cut();
-    let failure = line.shell(size(80, 24), patience()).err().unwrap();
+    let failure = line.shell(size(80, 24), &lab.stop, patience()).err().unwrap();
     assert_eq!(failure.kind, Kind::Lost, "{failure}");
     nothing_is_left(&lab);
 }
@@ -207,8 +202,7 @@ fn a_shell_may_outlive_its_pool() {
     let lab = Lab::new();
     let mut typist = shell_on(&lab);
     lab.pool.close(patience());
-    typist.types("echo $((6*7))\r");
-    typist.sees("42");
+    typist.answers();
     typist.shell.close(patience());
     nothing_is_left(&lab);
 }

@@ -75,10 +75,10 @@ fn a_warm_session_that_answers_nothing_is_replaced() {
 
 #[test]
 fn a_server_that_asks_whether_we_live_gets_its_answer() {
-    let config = "ClientAliveInterval 1\nClientAliveCountMax 1".to_owned();
+    let config = "ClientAliveInterval 1\nClientAliveCountMax 3".to_owned();
     let lab = Lab::with(Options { config, addresses: 1 }, |_| {});
     // A silent command outlives several questions.
-    assert_eq!(lab.run("sleep 3; echo alive").unwrap().stdout, b"alive\n");
+    assert_eq!(lab.run("sleep 6; echo alive").unwrap().stdout, b"alive\n");
     // An idle session does not, as nobody looks after it in time; the next dial does not care.
     wait_until(patience(), "the idle session was ended", || lab.sshd.sessions() == 0);
     assert_eq!(lab.run("echo anew").unwrap().stdout, b"anew\n");

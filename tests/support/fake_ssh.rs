@@ -256,7 +256,7 @@ impl Line for FakeLine {
         Ok(())
     }
 
-    fn shell(self: Box<Self>, _: Size, _: Instant) -> Result<Box<dyn Shell>, Failure> {
+    fn shell(self: Box<Self>, _: Size, _: &Latch, _: Instant) -> Result<Box<dyn Shell>, Failure> {
         let text = "the stand-in has no terminals: real servers have";
         Err(Failure::new(&self.target, Kind::Channel, text))
     }

@@ -226,12 +226,17 @@ impl LinkOps {
 
     /// A request as admin.
     pub fn get(&self, path: &str) -> Reply {
-        self.call("GET", path, &[("Authorization", &self.bearer())], None)
+        self.ask("GET", path, None)
     }
 
     /// A request as admin, with a body.
     pub fn post(&self, path: &str, body: &Value) -> Reply {
-        self.call("POST", path, &[("Authorization", &self.bearer())], Some(body))
+        self.ask("POST", path, Some(body))
+    }
+
+    /// Any request as admin.
+    pub fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Reply {
+        self.call(method, path, &[("Authorization", &self.bearer())], body)
     }
 
     /// Any request.
@@ -250,7 +255,8 @@ impl LinkOps {
         send(self.address, method, path, &headers, text.as_bytes())
     }
 
-    fn bearer(&self) -> String {
+    /// The admin's header of authorization.
+    pub fn bearer(&self) -> String {
         format!("Bearer {}", self.token)
     }
 

@@ -22,6 +22,33 @@ impl Silent {
     }
 }
 
+/// A port where nothing is answered, not even by the kernel: its queue of connections is full.
+pub struct BlackHole {
+    listener: TcpListener,
+    _queued: TcpStream,
+}
+
+impl BlackHole {
+    /// Listens, and fills the queue.
+    pub fn start() -> BlackHole {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        rustix::net::listen(&listener, 0).unwrap(); // one place
+        let _queued = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        BlackHole { listener, _queued }
+    }
+
+    /// Its port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.listener.local_addr().unwrap().port()
+    }
+
+    /// Whether somebody tries to connect to it.
+    pub fn is_tried(&self) -> bool {
+        let to = format!(" 0100007F:{:04X} 02 ", self.port()); // SYN_SENT
+        std::fs::read_to_string("/proc/net/tcp").unwrap().contains(&to)
+    }
+}
+
 /// A port to another port, over a link that can be cut.
 pub struct Cuttable {
     port: u16,

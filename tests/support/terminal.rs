@@ -22,9 +22,7 @@ pub fn workspace(linkops: &LinkOps, panes: &[(&str, &str)]) -> String {
     let panes: Vec<Value> =
         panes.iter().map(|(pane, target)| json!({ "pane": pane, "target": target })).collect();
     let path = format!("/api/terminal/workspaces/{id}/panes");
-    let bearer = format!("Bearer {}", linkops.token());
-    let body = json!({ "panes": panes });
-    linkops.call("PUT", &path, &[("Authorization", &bearer)], Some(&body)).expect(200);
+    linkops.ask("PUT", &path, Some(&json!({ "panes": panes }))).expect(200);
     id
 }
 
@@ -63,8 +61,8 @@ impl Tab {
     #[track_caller]
     pub fn open(linkops: &LinkOps, workspace: &str) -> Tab {
         let path = format!("/api/terminal/workspaces/{workspace}/ws");
-        let bearer = format!("Bearer {}", linkops.token());
-        let client = Client::open(linkops.address(), &path, &[("Authorization", &bearer)]);
+        let headers = [("Authorization", &linkops.bearer()[..])];
+        let client = Client::open(linkops.address(), &path, &headers);
         Tab { client, seen: BTreeMap::new(), errors: Vec::new(), closed: None }
     }
 

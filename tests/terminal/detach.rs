@@ -45,6 +45,7 @@ fn what_nobody_sees_is_kept_up_to_a_limit() {
     let mut snapshot = String::new();
     // What was written is on its way for a moment.
     wait_until(deadline(), "all has come", || {
+        wait_until(deadline(), "nobody looks", || lab.view()["sockets"] == 0);
         let mut tab = lab.open();
         tab.becomes("A", "connected");
         snapshot.clone_from(&tab.pane("A").snapshots[0]);

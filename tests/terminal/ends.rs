@@ -1,7 +1,6 @@
 //! How panes end, and that nothing is left then.
 
 use super::*;
-use crate::support::network::Cuttable;
 use std::io::Write;
 use std::net::Shutdown;
 
@@ -48,20 +47,15 @@ fn a_shell_that_exits_ends_its_pane_and_another_one_begins_clean() {
 /// P24: a machine that vanishes without a word is noticed, and nothing is left of it.
 #[test]
 fn a_machine_that_vanishes_ends_its_pane() {
-    let mut fleet = Fleet::new(1);
-    let link = Cuttable::start(fleet.sshd.port());
-    fleet.machines[0].port = link.port();
-    fleet.commit();
-    let linkops = LinkOps::start(&fleet);
-    let workspace = workspace(&linkops, &[("A", "vps-01")]);
-    let lab = Lab { fleet, linkops, workspace };
+    let (lab, link) = Lab::over_a_link("ssh.keepalive_interval = 2");
     let before = lab.before();
     let mut tab = lab.connected(&["A"]);
-    link.cut();
+    link.stall();
     tab.wait("it is told", |tab| tab.pane("A").status().starts_with("error: "));
     let status = tab.pane("A").status().to_owned();
-    assert!(status.contains("the connection was lost"), "{status}");
+    assert!(status.contains("the machine has not answered for"), "{status}");
     drop(tab);
+    link.cut(); // or its side would not know
     lab.is_as_it_was(&before);
     assert_eq!(lab.view()["panes"]["A"]["status"], "disconnected");
 }
@@ -121,33 +115,6 @@ fn a_stop_is_told_and_leaves_nothing() {
     assert_eq!(ended, 2);
 }
 
-/// A crash leaves no open row after the next start.
-#[test]
-fn a_crash_leaves_no_open_row() {
-    let mut lab = Lab::new();
-    let _tab = lab.connected(&["A"]);
-    lab.linkops.crash_and_restart();
-    let pane = lab.view()["panes"]["A"].clone();
-    assert_eq!(pane["status"], "disconnected");
-    assert!(pane["disconnectedAt"].is_i64());
-}
-
-/// A workspace that is deleted takes its panes and its browsers with it.
-#[test]
-fn a_workspace_that_is_deleted_takes_everything_with_it() {
-    let lab = Lab::new();
-    let before = lab.before();
-    let mut tab = lab.connected(&["A", "C"]);
-    let path = format!("/api/terminal/workspaces/{}", lab.workspace);
-    let bearer = format!("Bearer {}", lab.linkops.token());
-    let headers = [("Authorization", &bearer[..])];
-    lab.linkops.call("DELETE", &path, &headers, None).expect(204);
-    assert_eq!(tab.ends(), 1000);
-    assert_eq!(tab.pane("A").status(), "disconnected");
-    drop(tab);
-    lab.is_as_it_was(&before);
-}
-
 /// R7.2, P22: a machine that does not prove what it is when it is connected gets no shell.
 #[test]
 fn a_machine_must_prove_itself_when_it_is_connected() {
@@ -170,13 +137,7 @@ fn a_machine_must_prove_itself_when_it_is_connected() {
 /// A machine that does not answer can be given up.
 #[test]
 fn dialling_can_be_given_up() {
-    let mut fleet = Fleet::new(1);
-    let link = Cuttable::start(fleet.sshd.port());
-    fleet.machines[0].port = link.port();
-    fleet.commit();
-    let linkops = LinkOps::start_with(&fleet, "ssh.pool_size = 0");
-    let workspace = workspace(&linkops, &[("A", "vps-01")]);
-    let lab = Lab { fleet, linkops, workspace };
+    let (lab, link) = Lab::over_a_link("ssh.pool_size = 0");
     link.stall();
     let before = lab.before();
     let mut tab = lab.open();
@@ -187,6 +148,24 @@ fn dialling_can_be_given_up() {
     tab.becomes("A", "disconnected");
     assert!(tab.errors.is_empty(), "{:?}", tab.errors);
     drop(tab);
+    link.flow();
+    lab.is_as_it_was(&before);
+}
+
+/// With a `detach_timeout` of 0 it is given up with the last browser.
+#[test]
+fn dialling_ends_with_its_browser_where_shells_do() {
+    let (lab, link) = Lab::over_a_link("ssh.pool_size = 0\nterminal.detach_timeout = 0");
+    link.stall();
+    let before = lab.before();
+    let mut tab = lab.open();
+    tab.connect("A");
+    tab.becomes("A", "connecting");
+    drop(tab);
+    wait_until(deadline(), "it is given up", || {
+        lab.view()["panes"]["A"]["status"] == "disconnected"
+    });
+    assert_eq!(lab.view()["panes"]["A"]["error"], "closed after 0 s without a browser");
     link.flow();
     lab.is_as_it_was(&before);
 }

@@ -4,6 +4,7 @@ use std::fs;
 
 use crate::support::fleet::Fleet;
 use crate::support::linkops::LinkOps;
+use crate::support::network::Cuttable;
 use crate::support::terminal::{Tab, workspace};
 use crate::support::{deadline, wait_until};
 
@@ -38,6 +39,17 @@ impl Lab {
         let panes = [("A", "vps-01"), ("B", "vps-02"), ("C", "vps-03"), ("D", "vps-04")];
         let workspace = workspace(&linkops, &panes);
         Lab { fleet, linkops, workspace }
+    }
+
+    /// One pane, whose machine is reached over a link.
+    fn over_a_link(settings: &str) -> (Lab, Cuttable) {
+        let mut fleet = Fleet::new(1);
+        let link = Cuttable::start(fleet.sshd.port());
+        fleet.machines[0].port = link.port();
+        fleet.commit();
+        let linkops = LinkOps::start_with(&fleet, settings);
+        let workspace = workspace(&linkops, &[("A", "vps-01")]);
+        (Lab { fleet, linkops, workspace }, link)
     }
 
     fn open(&self) -> Tab {
@@ -83,14 +95,11 @@ impl Lab {
     /// Everything that terminals take is given back.
     #[track_caller]
     fn is_as_it_was(&self, before: &Count) {
-        let mut now = self.count();
         wait_until(deadline(), "everything was given back", || {
-            now = self.count();
-            let more = now.descriptors > before.descriptors;
-            if more || now.shells > before.shells || now.threads != before.threads {
-                return false;
-            }
-            true
+            let now = self.count();
+            now.descriptors <= before.descriptors
+                && now.shells <= before.shells
+                && now.threads == before.threads
         });
     }
 }

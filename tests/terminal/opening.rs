@@ -19,22 +19,6 @@ impl Lab {
         }
     }
 
-    /// Makes a user and gives a token of theirs.
-    fn user(&self, name: &str, role: &str) -> String {
-        let password = "correct horse battery staple";
-        let mut child = self
-            .linkops
-            .command(&["user", "add", name, "--role", role, "--password-stdin"])
-            .stdin(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        std::io::Write::write_all(&mut child.stdin.take().unwrap(), password.as_bytes()).unwrap();
-        assert!(child.wait().unwrap().success());
-        let body = json!({ "username": name, "password": password });
-        let reply = self.linkops.call("POST", "/api/auth/login", &[], Some(&body));
-        reply.expect(200)["token"].as_str().unwrap().to_owned()
-    }
-
     /// The rows of the audit log with this action, oldest first.
     fn audit(&self, action: &str) -> Vec<Value> {
         let db = rusqlite::Connection::open(self.linkops.path("linkops.db")).unwrap();
@@ -69,7 +53,8 @@ fn a_ticket_opens_it_once() {
 fn who_may_not_open_it_is_refused() {
     let lab = Lab::new();
     let bearer = |token: &str| format!("Bearer {token}");
-    let (viewer, operator) = (lab.user("vera", "viewer"), lab.user("otto", "operator"));
+    let person = |name: &str, role: &str| crate::api::person(&lab.linkops, name, role);
+    let (viewer, operator) = (person("vera", "viewer"), person("otto", "operator"));
     let admin = bearer(lab.linkops.token());
     for (headers, status, code) in [
         (vec![], 401, "TOKEN_MISSING"),

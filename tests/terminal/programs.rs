@@ -40,6 +40,23 @@ fn top_goes_on_in_another_tab() {
     tab.sees("A", "left-2");
 }
 
+/// The same with a program that looks at its size only now and then.
+#[test]
+fn a_program_that_is_slow_to_notice_draws_its_screen_again_too() {
+    let lab = Lab::new();
+    let mut tab = lab.connected(&["A"]);
+    let draws = "last=; while :; do now=$(stty size); [ \"$now\" = \"$last\" ] || echo \"size $now\"; \
+                 last=$now; sleep 0.7; done";
+    tab.types("A", &format!("printf '\\033[?1049h'; {draws}\r"));
+    tab.sees("A", "size 24 80");
+    drop(tab);
+    let mut tab = lab.open();
+    tab.wait("it has seen the other size and the old one", |tab| {
+        let text = &tab.pane("A").text;
+        text.split_once("size 23 80").is_some_and(|(_, rest)| rest.contains("size 24 80"))
+    });
+}
+
 /// The same with an editor, whose screen is drawn again for the new browser without being asked:
 /// the output that had drawn it is not kept any more.
 #[test]

@@ -59,10 +59,7 @@ fn p23_any_output_arrives_as_its_text_at_every_browser() {
     let fifo = lab.fleet.directory().join("fifo");
     one.types(
         "A",
-        &format!(
-            "mkfifo {0}; stty raw -echo; printf rea''dy; while :; do cat {0}; done\r",
-            fifo.display()
-        ),
+        &format!("mkfifo {0}; stty raw -echo; printf rea''dy; exec cat 0<>{0}\r", fifo.display()),
     );
     one.sees("A", "ready");
     wait_until(deadline(), "it reads", || !lab.fleet.sshd.running("cat").is_empty());
@@ -179,7 +176,9 @@ fn p24_nothing_is_left_however_it_ends() {
             panes.iter().for_each(|pane| tab.at_the_prompt(pane));
             // What a shell leaves in the background when it exits is meant to stay, as with ssh.
             if busy && !matches!(way, Way::Exits) {
-                panes.iter().for_each(|pane| tab.types(pane, "sleep 1000 & "));
+                panes.iter().for_each(|pane| tab.types(pane, "sleep 1000 &\r"));
+                let run = || lab.fleet.sshd.running("sleep").len() == panes.len();
+                wait_until(deadline(), "they run", run);
             }
         }
         match way {
@@ -188,7 +187,7 @@ fn p24_nothing_is_left_however_it_ends() {
                 panes.iter().for_each(|pane| tab.becomes(pane, "disconnected"));
             }
             Way::Exits => {
-                panes.iter().for_each(|pane| tab.types(pane, "\rexec true\r"));
+                panes.iter().for_each(|pane| tab.types(pane, "exec true\r"));
                 panes.iter().for_each(|pane| tab.becomes(pane, "disconnected"));
             }
             Way::Dies => {

@@ -97,8 +97,7 @@ fn a_recording_has_what_was_on_the_screen() {
     assert_eq!((&running["ended"], &running["duration"]), (&Value::Null, &Value::Null));
     assert!(running["bytes"].as_u64().unwrap() > 0);
     let delete = format!("/api/recordings/{}", running["id"].as_str().unwrap());
-    let bearer = format!("Bearer {}", lab.linkops.token());
-    let delete = || lab.linkops.call("DELETE", &delete, &[("Authorization", &bearer)], None);
+    let delete = || lab.linkops.ask("DELETE", &delete, None);
     assert_eq!((delete().status, &delete().code()[..]), (409, "RECORDING_RUNNING"));
     tab.types("B", "exit\r");
     tab.becomes("B", "disconnected");

@@ -18,12 +18,6 @@ use crate::support::{deadline, wait_until};
 
 const LAYOUTS: [(&str, usize); 4] = [("single", 1), ("grid2x1", 2), ("grid1x3", 3), ("grid2x2", 4)];
 
-/// A request as admin.
-fn ask(linkops: &LinkOps, method: &str, path: &str, body: Option<&Value>) -> Reply {
-    let bearer = format!("Bearer {}", linkops.token());
-    linkops.call(method, path, &[("Authorization", &bearer)], body)
-}
-
 fn path(id: &str) -> String {
     format!("/api/terminal/workspaces/{id}")
 }
@@ -36,7 +30,7 @@ fn create(linkops: &LinkOps, layout: &str) -> String {
 fn assign(linkops: &LinkOps, id: &str, panes: &[(&str, &str)]) -> Reply {
     let panes: Vec<Value> =
         panes.iter().map(|(pane, target)| json!({ "pane": pane, "target": target })).collect();
-    ask(linkops, "PUT", &format!("{}/panes", path(id)), Some(&json!({ "panes": panes })))
+    linkops.ask("PUT", &format!("{}/panes", path(id)), Some(&json!({ "panes": panes })))
 }
 
 fn database(linkops: &LinkOps) -> Connection {
@@ -78,7 +72,7 @@ fn workspace_ids_never_repeat() {
             prop_assert!(seen.borrow_mut().insert(id.clone()), "{} twice", id);
             // Most go, as there is room for a hundred.
             if delete {
-                prop_assert_eq!(ask(&linkops, "DELETE", &path(&id), None).status, 204);
+                prop_assert_eq!(linkops.ask("DELETE", &path(&id), None).status, 204);
                 prop_assert_eq!(linkops.get(&path(&id)).code(), "WORKSPACE_NOT_FOUND");
             } else {
                 prop_assert_eq!(&linkops.get(&path(&id)).json()["workspace_id"], &json!(id));
@@ -224,9 +218,12 @@ fn when_there_is_no_room_only_what_nobody_uses_makes_room() {
 fn a_deleted_workspace_takes_its_shells_and_its_sockets_with_it() {
     let lab = Lab::new();
     let before = lab.before();
-    let mut tab = lab.connected(&["A", "B"]);
-    assert_eq!(ask(&lab.linkops, "DELETE", &path(&lab.workspace), None).status, 204);
+    let mut tab = lab.connected(&["A", "C"]);
+    assert_eq!(lab.linkops.ask("DELETE", &path(&lab.workspace), None).status, 204);
     assert_eq!(tab.ends(), 1000);
+    for pane in ["A", "C"] {
+        assert_eq!(tab.pane(pane).status(), "disconnected");
+    }
     drop(tab);
     lab.is_as_it_was(&before);
     let rows: i64 = database(&lab.linkops)

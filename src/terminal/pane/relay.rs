@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::super::audience::Farewell;
+use super::super::audience::{Farewell, Presence};
 use super::super::{Desk, PaneName, Recorder, Tools, record};
 use super::utf8::Characters;
 use super::{Live, Pane, Why};
@@ -23,9 +23,11 @@ const CLOSING: Duration = Duration::from_secs(2);
 /// A pane that was connected before any browser came waits at least this long for the first one.
 const FIRST_BROWSER: Duration = Duration::from_secs(60);
 
-/// For how long a screen that is to be drawn again has another size. Programs look at the size
-/// when they come to it, and do nothing when it is as it was.
+/// For how long a screen that is to be drawn again has another size: at least, and at most when
+/// nothing is drawn. Programs look at the size when they come to it, and do nothing when it is as
+/// it was.
 const OTHER_SIZE: Duration = Duration::from_millis(100);
+const OTHER_SIZE_UNSEEN: Duration = Duration::from_secs(2);
 
 /// No time-out is as far away.
 const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -66,7 +68,7 @@ impl Session {
             log::warn!(link = self.target.as_str(); "no shell: {failure}");
             Error::Ssh { target: failure.target.clone(), message: failure.told() }
         };
-        line.shell(size, Instant::now() + OPENING).map_err(told)
+        line.shell(size, &cancel, Instant::now() + OPENING).map_err(told)
     }
 
     /// There is no shell.
@@ -111,8 +113,21 @@ struct Relay<'a> {
     characters: Characters,
     /// Output was seen, or there was nothing yet.
     active: Instant,
-    /// The screen has another size until then.
-    other_size: Option<Instant>,
+    /// The screen has another size.
+    other_size: Option<OtherSize>,
+}
+
+/// A size that is to be taken back.
+struct OtherSize {
+    since: Instant,
+    /// Something was written since: the program may have seen it.
+    seen: bool,
+}
+
+impl OtherSize {
+    fn until(&self) -> Instant {
+        self.since + if self.seen { OTHER_SIZE } else { OTHER_SIZE_UNSEEN }
+    }
 }
 
 /// What a look at the shell gave.
@@ -165,6 +180,7 @@ impl<'a> Relay<'a> {
         match self.look(flows, deadline) {
             Look::Output(text) => {
                 self.active = Instant::now();
+                self.other_size.iter_mut().for_each(|other| other.seen = true);
                 self.pane.show(&text);
                 None
             }
@@ -208,7 +224,7 @@ impl<'a> Relay<'a> {
         self.pane.feed(live);
         if orders.redraw {
             live.shell.resize(other_size(self.pane.size()));
-            self.other_size = Some(Instant::now() + OTHER_SIZE);
+            self.other_size = Some(OtherSize { since: Instant::now(), seen: false });
         }
         None
     }
@@ -224,29 +240,23 @@ impl<'a> Relay<'a> {
         }
         let alone = self.alone_until();
         if now >= alone {
-            let seconds = settings.detach_timeout.as_secs();
-            return Err(Why::Failed(format!("closed after {seconds} s without a browser")));
+            return Err(Why::alone(settings.detach_timeout));
         }
-        if self.other_size.is_some_and(|until| now >= until) {
-            self.other_size = None;
+        if self.other_size.take_if(|other| now >= other.until()).is_some() {
             let size = self.pane.size();
             self.pane.live().iter_mut().for_each(|live| live.shell.resize(size));
         }
         let slow = if flows { None } else { self.drop_slow(now) };
-        let next =
-            [self.other_size, slow].into_iter().flatten().fold(idle.min(alone), Instant::min);
-        Ok(next)
+        let other_size = self.other_size.as_ref().map(OtherSize::until);
+        Ok([other_size, slow].into_iter().flatten().fold(idle.min(alone), Instant::min))
     }
 
     /// Until when it lives without a browser.
     fn alone_until(&self) -> Instant {
-        let audience = &self.session.desk.audience;
         let time = self.session.tools.settings.detach_timeout;
-        if audience.count() > 0 {
-            return Instant::now() + FAR;
-        }
-        match audience.empty_since() {
-            Some(since) if since > self.session.asked => since + time,
+        match self.session.desk.audience.presence() {
+            Presence::Here => Instant::now() + FAR,
+            Presence::Gone(since) if since > self.session.asked => since + time,
             _ => self.session.asked + time.max(FIRST_BROWSER),
         }
     }

@@ -6,7 +6,7 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// Characters that wait; with more they are forgotten, as nobody types as far ahead.
+/// Bytes of keys that wait; with more they are forgotten, as nobody types as far ahead.
 const MOST: usize = 4096;
 
 /// Typed characters that nobody has seen yet.
@@ -24,6 +24,16 @@ enum Token {
     Key(String),
 }
 
+impl Token {
+    /// In bytes; at least one.
+    fn len(&self) -> usize {
+        match self {
+            Token::Character(one) => one.len_utf8(),
+            Token::Key(key) => key.len(),
+        }
+    }
+}
+
 impl Echo {
     /// Takes what was typed, and gives what can be recorded at once.
     pub(super) fn typed(&mut self, data: &str) -> Option<String> {
@@ -34,7 +44,7 @@ impl Echo {
                 token => self.waiting.push(token),
             }
         }
-        if self.waiting.len() > MOST {
+        if self.waiting.iter().map(Token::len).sum::<usize>() > MOST {
             now += &self.forget();
         }
         Some(now).filter(|text| !text.is_empty())
@@ -173,6 +183,10 @@ mod tests {
         assert_eq!(echo.typed(&"x".repeat(MOST)), None);
         assert_eq!(echo.typed("y\r"), Some("\r".to_owned()));
         assert_eq!(echo.shown("xx"), None);
+        // A sequence can be as long as a message.
+        let long = format!("\x1b[{}A", "1;".repeat(MOST));
+        assert!(echo.typed(&format!("x{long}")) == Some(long));
+        assert!(echo.waiting.is_empty());
     }
 
     proptest! {

@@ -110,7 +110,7 @@ impl Recorder {
             return;
         }
         let line = cast::line(self.begun.elapsed(), event, data);
-        // Only this thread adds, so that there is room is true until it is used.
+        // Who adds has the recorder for itself, so that there is room is true until it is used.
         if self.tape.waiting.load(Ordering::SeqCst) + line.len() > WAITING {
             self.lost += if event == Event::Output { data.len() as u64 } else { 0 };
             return;
