@@ -59,16 +59,20 @@ export default async function audit({ visit, signal }) {
       { id: "time", label: "Time", sort: true, cell: (one) => timeAt(one.time) },
       { id: "actor", label: "Who", cell: (one) => h("strong", one.actor) },
       { id: "action", label: "What", kind: "main", cell: (one) => h("code", one.action) },
-      { id: "target", label: "On", cell: (one) => one.target ?? "" },
+      { id: "target", label: "On", kind: "fill", cell: (one) => one.target ?? "" },
       {
         id: "result",
         label: "Result",
-        cell: (one) => (one.result === "ok" ? status("ok") : status("denied", one.result)),
+        kind: "slim",
+        cell: (one) =>
+          one.result === "ok"
+            ? status("ok")
+            : h("span", { title: one.result }, status("denied", one.result)),
       },
       {
         id: "address",
         label: "From",
-        kind: "wide",
+        kind: "wider",
         cell: (one) => h("span.mono", one.address ?? ""),
       },
       {

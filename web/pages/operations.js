@@ -41,11 +41,11 @@ export default async function operations({ visit, signal }) {
     columns: [
       { id: "status", label: "Status", cell: (one) => status(one.status) },
       { id: "id", label: "Operation", kind: "main", cell: (one) => one.id },
-      { id: "scripts", label: "Scripts", kind: "slim", cell: (one) => scriptNames(one, catalogue) },
+      { id: "scripts", label: "Scripts", kind: "fill", cell: (one) => scriptNames(one, catalogue) },
       {
         id: "targets",
         label: "On",
-        kind: "wide slim",
+        kind: "wider slim",
         cell: (one) => h("span", { title: one.targets.slice(0, 50).join(", ") }, where(one)),
       },
       {
@@ -56,7 +56,7 @@ export default async function operations({ visit, signal }) {
           isOpen(one) ? operationBar(one) : h("span.soft", outcomeWords(one.result, total(one))),
       },
       { id: "by", label: "By", kind: "widest", cell: (one) => one.triggered_by },
-      { id: "started", label: "Started", kind: "wide", cell: (one) => timeAt(one.started) },
+      { id: "started", label: "Started", kind: "wider", cell: (one) => timeAt(one.started) },
       { id: "took", label: "Took", kind: "number", cell: (one) => took(one) },
     ],
   });

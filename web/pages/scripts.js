@@ -43,7 +43,7 @@ export default async function scripts({ visit, signal }) {
       {
         id: "description",
         label: "What it does",
-        kind: "wide",
+        kind: "wide fill",
         cell: (one) => h("span.soft", one.description),
       },
       {
@@ -59,7 +59,7 @@ export default async function scripts({ visit, signal }) {
         cell: (one) =>
           one.estimatedDuration === null ? "–" : duration(one.estimatedDuration * 1000),
       },
-      { id: "tags", label: "Tags", kind: "wide", cell: (one) => tags(one.tags) },
+      { id: "tags", label: "Tags", kind: "wider", cell: (one) => tags(one.tags) },
       {
         id: "run",
         label: "",

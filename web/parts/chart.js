@@ -73,7 +73,7 @@ function options(width, said, checks) {
     cursor: { y: false, drag: { x: false, y: false } },
     scales: { y: { range: (_, __, most) => [0, Math.max(10, (most ?? 0) * 1.15)] } },
     axes: [
-      { ...axis, space: 90, values: times },
+      { ...axis, space: 90, size: 30, values: times },
       { ...axis, size: 52, values: (_, ticks) => ticks.map((one) => `${one} ms`) },
     ],
     series: [

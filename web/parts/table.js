@@ -7,7 +7,8 @@ import { navigate } from "../core/router.js";
 import { icon } from "./icons.js";
 
 // A table. Columns are `{id, label, cell(row), sort, kind, width}`, where kind is `wide` (left out
-// on small screens; `wider` and `widest` also on larger ones), `number`, or `main` (the row's title). `key(row)` names a row, `href(row)` is
+// on small screens; `wider` and `widest` also on larger ones), `number`, `slim`, `fill` (what is
+// left), or `main` (the row's title). `key(row)` names a row, `href(row)` is
 // where it leads. `chosen` is a Set of keys when rows can be chosen; `onChoose` hears of changes,
 // `onSort(id, dir)` of wishes. Gives `{element, show(rows, sorting)}`.
 export function dataTable({ label, columns, key, href, chosen, onChoose, onSort, signal }) {

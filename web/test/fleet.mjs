@@ -107,7 +107,8 @@ export class Fleet {
         "PrintLastLog no",
         "UseDNS no",
         "PermitUserRC no",
-        `SetEnv HOME=${directory}/home XDG_STATE_HOME=${directory}/home/.local/state`,
+        // What a test puts into `bin` stands in the place of the system's programs.
+        `SetEnv HOME=${directory}/home XDG_STATE_HOME=${directory}/home/.local/state PATH=${directory}/bin:/usr/bin:/bin`,
       ];
       writeFileSync(join(directory, "config"), `${lines.join("\n")}\n`);
       const child = this.#spawn(SSHD, ["-D", "-e", "-f", join(directory, "config")], log);

@@ -1,7 +1,9 @@
 // The fleet of the screenshots: three providers, machines behind their hosts, one that is down, one
-// that is not enrolled, and scripts that do something worth seeing.
+// that is not enrolled, and scripts that do something worth seeing. What is seen of it is not of the
+// machine on which the screenshots are made.
 
-import { writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 
 const vm = (id, host, tags, more = {}) => ({
   id,
@@ -71,13 +73,12 @@ const bash = (text) => `#!/bin/bash -eu\n${text}\n`;
 export const scripts = {
   "system-facts": {
     name: "System facts",
-    description: "Kernel, uptime, memory and load of a machine",
+    description: "Kernel, uptime and memory of a machine",
     estimatedDuration: 1,
     tags: ["read-only"],
     text: bash(`echo "kernel   $(uname -sr)"
-echo "uptime   $(cut -d. -f1 /proc/uptime) s"
-awk '/MemTotal/ { printf "memory   %d MiB\\n", $2 / 1024 }' /proc/meminfo
-echo "load     $(cut -d' ' -f1-3 /proc/loadavg)"`),
+echo "uptime   $(uptime -p)"
+free -m | awk '/^Mem/ { printf "memory   %d MiB\\n", $2 }'`),
   },
   "disk-usage": {
     name: "Disk usage",
@@ -125,20 +126,67 @@ echo "restarted, answers in 41 ms"`),
   "long-haul": {
     name: "Rebuild search index",
     description: "Rebuilds the index, shard by shard; takes a while",
-    estimatedDuration: 20,
+    estimatedDuration: 120,
     tags: ["changes"],
-    text: bash(`for shard in {1..60}; do
-  printf 'shard %02d  %7d documents\\n' "$shard" $((shard * 7919 % 65536 + 40000))
+    text: bash(`for shard in {1..240}; do
+  printf 'shard %03d  %7d documents\\n' "$shard" $((shard * 7919 % 65536 + 40000))
   sleep 0.5
 done`),
   },
 };
 
+// Programs whose answers would tell of the machine, by server.
+const programs = (number) => ({
+  uname: `echo "Linux 6.12.${43 + number}+deb13-amd64"`,
+  uptime: 'echo "up 12 days, 4 hours"',
+  free: 'printf "      total\\nMem:   3915\\n"',
+  df: 'printf "Use%% Mounted on\\n 41%% /\\n 63%% /var\\n 88%% /srv\\n"',
+});
+
+const files = {
+  "nginx/access.log": [
+    '203.0.113.7 "GET / HTTP/2" 200 5120',
+    '203.0.113.40 "GET /search?q=racks HTTP/2" 200 18233',
+    '198.51.100.23 "POST /login HTTP/2" 302 0',
+  ],
+  "redis.conf": [
+    "bind 10.20.0.22",
+    "maxmemory 2gb",
+    "maxmemory-policy allkeys-lru",
+    "appendonly no",
+  ],
+  "release.txt": ["shop 2.14.1, of the 14th"],
+  "releases/2.14.0/README": ["shop"],
+  "releases/2.14.1/README": ["shop"],
+  "shared/.keep": [],
+};
+
+// Gives the servers these programs, and their users something in their homes.
+function furnish(fleet) {
+  fleet.servers.forEach((_, number) => {
+    const place = (...names) => fleet.path(`sshd-${number}`, ...names);
+    mkdirSync(place("bin"));
+    for (const [name, text] of Object.entries(programs(number))) {
+      writeFileSync(place("bin", name), `#!/bin/sh\n${text}\n`);
+      chmodSync(place("bin", name), 0o755);
+    }
+    for (const [name, lines] of Object.entries(files)) {
+      mkdirSync(join(place("home", name), ".."), { recursive: true });
+      writeFileSync(place("home", name), lines.map((one) => `${one}\n`).join(""));
+    }
+  });
+}
+
+// Starts something that is still at work while its pictures are made.
+export async function startRunning(fleet, targets, first) {
+  const body = { scripts: [first, "long-haul"], targets, concurrency: 7 };
+  return (await fleet.call("POST", "/api/operations/run", body)).operation_id;
+}
+
 // Fills a fleet with what has happened on it; gives the ids of what the pages show.
 export async function seed(fleet) {
+  furnish(fleet);
   await fleet.sync();
-  writeFileSync(fleet.path("ids", stranger), "LINKOPS-00000000-0000-4000-8000-000000000000\n");
-  await fleet.call("POST", "/api/links/verify", {});
   for (const [name, role] of [
     ["grace", "operator"],
     ["linus", "operator"],
@@ -159,15 +207,12 @@ export async function seed(fleet) {
   const able = machines.filter((one) => !one.down && one.id !== stranger).map((one) => one.id);
   const web = able.filter((id) => id.startsWith("web-"));
   await fleet.check(12);
+  writeFileSync(fleet.path("ids", stranger), "LINKOPS-00000000-0000-4000-8000-000000000000\n");
+  await fleet.call("POST", "/api/links/verify", {});
   await fleet.run(["system-facts"], able);
   await fleet.run(["disk-usage"], able, { flags: { "disk-usage": ["--limit=90"] } });
   await fleet.run(["security-updates"], able.slice(0, 4));
   const partial = await fleet.run(["system-facts", "restart-web"], able);
   await fleet.run(["disk-usage"], web);
-  const { operation_id: running } = await fleet.call("POST", "/api/operations/run", {
-    scripts: ["security-updates", "long-haul"],
-    targets: able,
-    concurrency: 7,
-  });
-  return { partial, running, able };
+  return { partial, able };
 }

@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Browser, signIn } from "./browser.mjs";
 import { Fleet } from "./fleet.mjs";
-import { machines, scripts, seed } from "./sample.mjs";
+import { machines, scripts, seed, startRunning } from "./sample.mjs";
 
 const out =
   process.env.SCREENSHOTS ??
@@ -16,10 +16,10 @@ const only = process.argv.slice(2);
 
 // What is typed into each terminal.
 const COMMANDS = [
-  "ls --color=always -p /etc/ssh /etc/apt",
-  "df -h --output=source,size,pcent / | cat; uptime -p",
+  "ls --color=always -p",
+  "cat nginx/access.log",
   "printf '\\e[1;34m%s\\e[0m\\n' indexes; seq -s ' ' 1 40",
-  "grep -n --color=always root /etc/passwd",
+  "grep -n --color=always maxmemory redis.conf",
 ];
 
 const fleet = await Fleet.start({ machines, scripts, settings: "terminal.recording = on" });
@@ -30,6 +30,7 @@ try {
   world = await seed(fleet);
   const session = await signIn(fleet);
   for (const scheme of ["light", "dark"]) {
+    const running = await startRunning(fleet, world.able, "security-updates");
     for (const [name, shot] of Object.entries(shots(world))) {
       if (only.length > 0 && ![name, scheme, `${name}-${scheme}`].some((one) => only.includes(one)))
         continue;
@@ -40,21 +41,45 @@ try {
         height: 800,
         ...shot.tab,
       });
+      await page.route("**/api/**", disguise);
       await page.goto(typeof shot.address === "string" ? shot.address : await shot.address());
       await page
         .locator(shot.ready ?? "main h1")
         .first()
         .waitFor();
       await shot.then?.(page);
-      await page.waitForLoadState("networkidle").catch(() => {});
+      // Pages that ask again and again are never idle.
+      await page.waitForLoadState("networkidle", { timeout: 2000 }).catch(() => {});
       await page.screenshot({ path: join(out, `${name}-${scheme}.png`), animations: "disabled" });
       if (page.wrongs.length > 0) console.log(`${name}: ${page.wrongs.join("\n")}`);
       await page.close();
     }
+    await fleet.call("POST", `/api/operations/${running}/stop`, {}).catch(() => {});
   }
 } finally {
   await browser.stop();
   await fleet.stop();
+}
+
+// Answers of the server as they would be of a fleet that is not on this machine.
+async function disguise(route) {
+  const url = route.request().url();
+  if (/\/events|\/ws\?/.test(url)) return route.continue();
+  const response = await route.fetch();
+  const type = response.headers()["content-type"] ?? "";
+  if (!type.includes("application/json")) return route.fulfill({ response });
+  const body = JSON.stringify(await response.json(), (_, value) =>
+    value?.ssh ? { ...value, ssh: { ...value.ssh, ...address(value.id) } } : value,
+  );
+  const text = body
+    .replaceAll(fleet.repository, "ssh://git@git.example.com/ops/fleet.git")
+    .replaceAll("127.0.0.1", "10.20.0.5");
+  return route.fulfill({ response, body: text });
+}
+
+function address(id) {
+  const at = machines.findIndex((one) => one.id === id);
+  return { host: `10.20.0.${10 + at}`, port: 22, user: "ops" };
 }
 
 function shots({ partial }) {
@@ -67,9 +92,10 @@ function shots({ partial }) {
     operations: { address: "/operations", ready: "table.data td.main" },
     run: { address: "/operations/new?scripts=security-updates,restart-web&targets=web-01,web-02" },
     operation: {
-      address: () => startRunning(),
+      address: async () =>
+        `/operations/${await startRunning(fleet, world.able, "system-facts")}?script=long-haul`,
       ready: ".log .ln",
-      then: (page) => page.getByText("shard 04").waitFor(),
+      then: (page) => page.getByText("shard 009").waitFor(),
     },
     failure: {
       address: `/operations/${partial}`,
@@ -88,7 +114,7 @@ function shots({ partial }) {
       then: typeIntoAll,
     },
     sessions: { address: "/terminal", ready: "article.card" },
-    recordings: { address: "/recordings", ready: "table.data td.main" },
+    recordings: { address: () => oneEnded(), ready: "table.data td.main" },
     recording: {
       address: () => lastRecording(),
       ready: ".film .xterm-rows",
@@ -101,7 +127,14 @@ function shots({ partial }) {
     users: { address: "/users", ready: "table.data td.main" },
     tokens: { address: "/tokens", ready: "table.data td.main" },
     account: { address: "/account", ready: "form.card" },
-    about: { address: "/about", ready: ".crates" },
+    about: {
+      address: "/about",
+      ready: ".crates",
+      then: (page) =>
+        page.getByText(new URL(fleet.url).host).evaluate((one) => {
+          one.textContent = "linkops.example.com";
+        }),
+    },
     palette: {
       address: "/",
       ready: ".fleet .figure",
@@ -126,7 +159,7 @@ async function typeInto(page) {
   for (const [at, pane] of panes.entries()) {
     const name = await pane.locator("select").first().inputValue();
     await pane.locator(".xterm-screen").click();
-    await page.keyboard.type(`PS1='ops@${name}:~$ '; clear\r`);
+    await page.keyboard.type(`cd; PS1='ops@${name}:~$ '; clear\r`);
     await pane.locator(".xterm-rows > div").first().getByText(`ops@${name}:~$`).waitFor();
     await page.keyboard.type(`${COMMANDS[at]}; echo\r`);
     await pane.locator(".xterm-rows").getByText(`ops@${name}`).nth(1).waitFor();
@@ -138,24 +171,26 @@ async function typeIntoAll(page) {
   await page.getByRole("button", { name: "Type into all" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Type into all" }).click();
   await first.locator(".xterm-screen").click();
-  await page.keyboard.type("PS1='ops$ '; clear\r");
+  await page.keyboard.type("cd; PS1='ops$ '; clear\r");
   await first
     .locator(".xterm-rows > div")
     .first()
     .getByText(/^ops\$/)
     .waitFor();
-  await page.keyboard.type("uname -sr\r");
-  await first.getByText(/^Linux/).waitFor();
+  await page.keyboard.type("cat release.txt\r");
+  await first.getByText(/^shop/).waitFor();
 }
 
-// An operation in its midst.
-async function startRunning() {
-  const body = { scripts: ["system-facts", "long-haul"], targets: world.able, concurrency: 7 };
-  const { operation_id: id } = await fleet.call("POST", "/api/operations/run", body);
-  return `/operations/${id}`;
+// The list, when one session has ended and another one is open.
+async function oneEnded() {
+  const sessions = await fleet.call("GET", "/api/terminal/workspaces");
+  const one = sessions.find(({ panes }) => Object.keys(panes).length === 4);
+  if (one) await fleet.call("DELETE", `/api/terminal/workspaces/${one.workspace_id}`);
+  return "/recordings";
 }
 
 async function lastRecording() {
-  const [one] = await fleet.call("GET", "/api/recordings");
+  const all = await fleet.call("GET", "/api/recordings");
+  const one = all.find(({ target, ended }) => target === "cache-01" && ended !== null) ?? all[0];
   return `/recordings/${one.id}`;
 }

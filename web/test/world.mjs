@@ -54,7 +54,11 @@ function scripts() {
     },
     // Two kinds of machines: those on the first server, and those on the second.
     kinds: {
-      name: "Kinds",
+      name: "Kinds of machines, told apart",
+      description: "Prints what all have in common, and then one line in which the kinds differ",
+      flags: ["--dry-run", "--reboot=never"],
+      tags: ["read-only", "weekly"],
+      estimatedDuration: 120,
       text: bash(`echo common; [[ $HOME == *sshd-1* ]] && echo "12.5" || echo "12.4"`),
     },
     "last-line": { name: "Last line", text: bash("echo one\necho last") },
