@@ -4,36 +4,23 @@ use std::str::FromStr;
 
 use super::PaneName;
 use crate::error::{Error, Result};
+use crate::words::words;
 
-/// The ways to lay out panes (section 7 of the contract).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Layout {
-    /// One pane.
-    Single,
-    /// Two panes, side by side.
-    Grid2x1,
-    /// Three panes, one above the other.
-    Grid1x3,
-    /// Four panes.
-    Grid2x2,
-}
+words!(
+    /// The ways to lay out panes (section 7 of the contract).
+    Layout {
+        /// One pane.
+        Single = "single",
+        /// Two panes, side by side.
+        Grid2x1 = "grid2x1",
+        /// Three panes, one above the other.
+        Grid1x3 = "grid1x3",
+        /// Four panes.
+        Grid2x2 = "grid2x2",
+    }
+);
 
 impl Layout {
-    /// All of them, the smallest first.
-    pub const ALL: [Layout; 4] =
-        [Layout::Single, Layout::Grid2x1, Layout::Grid1x3, Layout::Grid2x2];
-
-    /// The name on the wire and in the database.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Layout::Single => "single",
-            Layout::Grid2x1 => "grid2x1",
-            Layout::Grid1x3 => "grid1x3",
-            Layout::Grid2x2 => "grid2x2",
-        }
-    }
-
     /// How many panes it shows.
     #[must_use]
     pub fn panes(self) -> usize {
@@ -50,10 +37,7 @@ impl FromStr for Layout {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Layout> {
-        Layout::ALL.into_iter().find(|layout| layout.as_str() == text).ok_or_else(|| {
-            let known = Layout::ALL.map(Layout::as_str).join(", ");
-            Error::invalid("layout", format!("{text:?} is not one of {known}"))
-        })
+        Layout::named("layout", text)
     }
 }
 

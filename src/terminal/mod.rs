@@ -17,6 +17,7 @@ use crate::enrollment::Enrollment;
 use crate::error::{Error, Noun, Result};
 use crate::store::Store;
 use crate::threads::{lock, spawn};
+use crate::words::words;
 
 use audience::Audience;
 use pane::relay::Session;
@@ -38,30 +39,21 @@ pub use layout::Layout;
 pub use recording::{Recorder, Recordings, Settings as RecordingSettings};
 pub use workspaces::{Assignment, PaneView, View};
 
-/// One of the four places of a workspace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(missing_docs, reason = "their names say all")]
-pub enum PaneName {
-    A,
-    B,
-    C,
-    D,
-}
+words!(
+    /// One of the four places of a workspace.
+    #[derive(PartialOrd, Ord)]
+    #[expect(missing_docs, reason = "their names say all")]
+    PaneName {
+        A = "A",
+        B = "B",
+        C = "C",
+        D = "D",
+    }
+);
 
 impl PaneName {
     /// All of them, in order.
     pub const ALL: [PaneName; 4] = [PaneName::A, PaneName::B, PaneName::C, PaneName::D];
-
-    /// The name on the wire and in the database.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            PaneName::A => "A",
-            PaneName::B => "B",
-            PaneName::C => "C",
-            PaneName::D => "D",
-        }
-    }
 }
 
 impl fmt::Display for PaneName {
@@ -74,36 +66,23 @@ impl FromStr for PaneName {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<PaneName> {
-        let found = PaneName::ALL.into_iter().find(|pane| pane.as_str() == text);
-        found.ok_or_else(|| Error::invalid("pane", format!("{text:?} is not A, B, C or D")))
+        PaneName::named("pane", text)
     }
 }
 
-/// How a pane is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PaneStatus {
-    /// It has a target and was not connected since LinkOps started.
-    Assigned,
-    /// The machine is being dialled, checked, and asked for a shell.
-    Connecting,
-    /// A shell runs.
-    Connected,
-    /// It was connected, or it was tried.
-    Disconnected,
-}
-
-impl PaneStatus {
-    /// The word on the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            PaneStatus::Assigned => "assigned",
-            PaneStatus::Connecting => "connecting",
-            PaneStatus::Connected => "connected",
-            PaneStatus::Disconnected => "disconnected",
-        }
+words!(
+    /// How a pane is.
+    PaneStatus {
+        /// It has a target and was not connected since LinkOps started.
+        Assigned = "assigned",
+        /// The machine is being dialled, checked, and asked for a shell.
+        Connecting = "connecting",
+        /// A shell runs.
+        Connected = "connected",
+        /// It was connected, or it was tried.
+        Disconnected = "disconnected",
     }
-}
+);
 
 /// What there is to know of a pane that was connected, or tried, since LinkOps started.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -126,10 +126,8 @@ fn read_pane(row: &Row<'_>) -> Result<(PaneName, PaneRow)> {
 }
 
 fn status(word: &str) -> Result<PaneStatus> {
-    use PaneStatus::{Assigned, Connected, Connecting, Disconnected};
-    let all = [Assigned, Connecting, Connected, Disconnected];
-    let found = all.into_iter().find(|one| one.as_str() == word);
-    found.ok_or_else(|| Error::Internal(format!("{word:?} is no status of a pane")))
+    PaneStatus::parse(word)
+        .ok_or_else(|| Error::Internal(format!("{word:?} is no status of a pane")))
 }
 
 /// What the panes of a workspace are assigned to.

@@ -181,6 +181,7 @@ fn a_machine_that_answers_nothing_for_long_ends_nothing_else() {
     let lab = Lab::with(Options::default(), |settings| {
         settings.connect_timeout = Duration::from_secs(90);
         settings.max_tries = 1;
+        settings.keepalive = Duration::from_secs(5); // how often the jump session is looked after
     });
     let (inner, hole) = (Sshd::plain(), BlackHole::start());
     let mut line = lab.pool.dial(&behind(&lab, &inner, "vm-01"), &lab.stop).unwrap();

@@ -44,7 +44,7 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("enrollment", &["audit", "clock", "error", "inventory", "ssh", "store", "threads"], &["log", "rusqlite", "serde_json"]),
     layer("health", &["clock", "enrollment", "error", "inventory", "store", "threads"], &["crossbeam_channel", "log", "rusqlite", "rustix"]),
     layer("operations", &["audit", "clock", "error", "inventory", "ssh", "store", "threads", "words"], &["crossbeam_channel", "log", "rusqlite", "serde", "serde_json", "sha2", "similar"]),
-    layer("terminal", &["audit", "auth", "clock", "enrollment", "error", "inventory", "random", "ssh", "store", "threads"], &["crossbeam_channel", "log", "rusqlite", "serde_json"]),
+    layer("terminal", &["audit", "auth", "clock", "enrollment", "error", "inventory", "random", "ssh", "store", "threads", "words"], &["crossbeam_channel", "log", "rusqlite", "serde_json"]),
     layer("tables", &["auth", "clock", "error", "inventory", "operations", "store"], &["base64", "rusqlite", "serde_json", "sha2"]),
     // What brings them together.
     layer("api", &["audit", "auth", "clock", "enrollment", "error", "health", "http", "inventory", "operations", "ssh", "store", "tables", "terminal", "threads"], &["base64", "log", "serde", "serde_json", "serde_path_to_error"]),
