@@ -62,7 +62,9 @@ TIME ?= 60
 fuzz: ## generated input to the parsers, TIME=60 s for each, or for one TARGET
 	@.ci/needs build fuzz
 	@.ci/fuzz $(TIME) $(TARGET)
+
 figures: build ## what the program costs: start, idle memory, size, crates
+	@.ci/needs demo
 	@.ci/figures $(LINKOPSD)
 
 postman: ## docs/linkops.postman_collection.json, anew from the OpenAPI document
@@ -83,14 +85,14 @@ mutants: ## faults put into the rules, one by one, and whether a test notices; f
 
 test-install: build ## the life of an installation, in a Debian of its own that a real systemd runs
 	@.ci/needs install
-	@tests/install/run $(LINKOPSD) $(firstword $(wildcard target/debian/*.deb))
+	@tests/install/run $(LINKOPSD) $(wildcard target/debian/*.deb)
 
 install: ## the built program, unit, user, directories and a first configuration; DESTDIR, PREFIX=/usr/local
-	@test -x $(LINKOPSD) || { echo "there is no $(LINKOPSD): run make build first"; exit 1; }
-	@DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) BINARY=$(LINKOPSD) deploy/install.sh
+	@test -x "$(LINKOPSD)" || { echo "there is no $(LINKOPSD): run make build first"; exit 1; }
+	@DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" BINARY="$(LINKOPSD)" deploy/install.sh
 
 uninstall: ## take away what install put there; with PURGE=1 also configuration, database, keys, logs, user
-	@DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) PURGE=$(PURGE) deploy/install.sh uninstall
+	@DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" PURGE="$(PURGE)" deploy/install.sh uninstall
 
 deb: build ## a Debian package in target/debian, judged by lintian
 	@.ci/needs package

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::audit::{self, Verdict};
 use crate::clock::{Clock, rfc3339};
 use crate::error::{Error, Result};
-use crate::store::{Examined, Store};
+use crate::store::{self, Examined, Store};
 
 /// What is known of a backup that can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,9 +42,7 @@ pub fn verify(file: &Path) -> Result<Report> {
 pub fn restore(database: &Path, file: &Path, clock: &Clock) -> Result<(Report, Option<PathBuf>)> {
     let report = verify(file)?;
     let time = rfc3339(clock.now()).replace([':', '.'], "-");
-    let mut aside = database.as_os_str().to_owned();
-    aside.push(format!(".replaced-{time}"));
-    let aside = PathBuf::from(aside);
+    let aside = store::beside(database, &format!(".replaced-{time}"));
     let existed = database.exists();
     Store::replace(database, file, &aside)?;
     Ok((report, existed.then_some(aside)))

@@ -1,11 +1,12 @@
 //! The command line: which subcommands there are, and what each does.
 
+use std::ffi::OsString;
 use std::io::{BufRead, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use crate::audit::{Actor, Head};
+use crate::audit::{Actor, Head, Verdict};
 use crate::auth::{Change, Listed};
 use crate::backup::{self, Report};
 use crate::clock::Clock;
@@ -34,8 +35,10 @@ usage: linkopsd [serve] [--config FILE]   serve until SIGTERM
        linkopsd restore FILE --verify     whether a copy is good and what is in it
        linkopsd restore FILE              put a copy in the place of the database of a stopped server
        linkopsd doctor [--url URL [--token-stdin]]
-                                          look at everything that an installation needs, and at
-                                          the proxy, and say what to do
+                                          look at everything that an installation needs, and say
+                                          what to do; with --url through the proxy, by a login
+                                          that fails, with a token also by a workspace that is
+                                          removed again
        linkopsd import ansible|ssh-config|csv FILE [--type TYPE] [--user USER]
                                           print a links.yaml; FILE may be -
        linkopsd export ansible|ssh-config|known-hosts
@@ -53,8 +56,8 @@ All take --config FILE (default /etc/linkops/config.ini).
 const USAGE: u8 = 2;
 
 /// Runs the command: 0 done, 1 failed, 2 wrong usage. Failures go to standard error.
-pub fn main(arguments: Vec<String>) -> ExitCode {
-    let (command, config) = match parse(&arguments) {
+pub fn main(arguments: Vec<OsString>) -> ExitCode {
+    let (command, config) = match texts(arguments).and_then(|arguments| parse(&arguments)) {
         Ok(parsed) => parsed,
         Err(problem) => {
             eprintln!("linkopsd: {problem}\ntry: linkopsd help");
@@ -68,6 +71,11 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn texts(arguments: Vec<OsString>) -> Result<Vec<String>, String> {
+    let text = |one: OsString| one.into_string().map_err(|odd| format!("{odd:?} is not UTF-8"));
+    arguments.into_iter().map(text).collect()
 }
 
 fn run(command: &Command, config: &Path) -> Result<()> {
@@ -120,19 +128,19 @@ fn serve(path: &Path) -> Result<()> {
 
 fn audit(config: &Path, expected: Option<&Head>) -> Result<()> {
     let verdict = server::audit(&Config::load(config)?, expected)?;
-    match verdict.broken {
-        None => say(&format!("intact: {} rows, head {}\n", verdict.rows, verdict.head)),
-        Some(broken) => Err(Error::Found(vec![format!("the audit log is broken: {broken}")])),
-    }
+    intact(&verdict)?;
+    say(&format!("intact: {} rows, head {}\n", verdict.rows, verdict.head))
+}
+
+fn intact(verdict: &Verdict) -> Result<()> {
+    let broken = |at| Err(Error::Found(vec![format!("the audit log is broken: {at}")]));
+    verdict.broken.as_ref().map_or(Ok(()), broken)
 }
 
 fn verify(file: &Path) -> Result<()> {
     let report = backup::verify(file)?;
     say(&described(file, &report))?;
-    match report.audit.and_then(|verdict| verdict.broken) {
-        Some(broken) => Err(Error::Found(vec![format!("the audit log is broken: {broken}")])),
-        None => Ok(()),
-    }
+    report.audit.as_ref().map_or(Ok(()), intact)
 }
 
 fn restore(config: &Path, file: &Path) -> Result<()> {
@@ -150,10 +158,8 @@ fn restore(config: &Path, file: &Path) -> Result<()> {
 }
 
 fn described(file: &Path, report: &Report) -> String {
-    let counts: Vec<_> =
-        report.examined.rows.iter().map(|(noun, count)| format!("{count} {noun}")).collect();
     let (version, latest) = (report.examined.version, report.examined.latest);
-    let mut text = format!("{}: whole; {}\n", file.display(), counts.join(", "));
+    let mut text = format!("{}: whole; {}\n", file.display(), report.examined.counts());
     if version < latest {
         let line = format!("it has version {version}: the next start brings it to {latest}\n");
         text.push_str(&line);

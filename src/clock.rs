@@ -54,7 +54,8 @@ pub fn parse_time(text: &str) -> Option<i64> {
     if let Ok(time) = text.parse::<jiff::Timestamp>() {
         return Some(time.as_millisecond());
     }
-    let date: jiff::civil::Date = text.parse().ok()?;
+    // A time of day without a zone would be read as its date, too.
+    let date = text.parse::<jiff::civil::Date>().ok().filter(|date| date.to_string() == text)?;
     date.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|time| time.timestamp().as_millisecond())
 }
 
@@ -70,6 +71,8 @@ mod tests {
         assert_eq!(parse_time("2023-11-14"), Some(1_699_920_000_000));
         assert_eq!(parse_time("1700000000123"), Some(1_700_000_000_123));
         assert_eq!(parse_time("yesterday"), None);
+        assert_eq!(parse_time("2023-11-14T22:13:20"), None);
+        assert_eq!(parse_time("2023-11-14 22:13"), None);
         assert_eq!(parse_time("2023-13-01"), None);
     }
 }

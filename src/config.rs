@@ -1,12 +1,14 @@
 //! The configuration: one struct, read from one INI file and the environment, checked whole, all
 //! problems reported at once, immutable afterwards. Section 9 of the contract lists the keys.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
 pub use keys::{Api, Audit, Database, Git, Health, Logging, Operations, Security, Ssh, Terminal};
 use reader::Reader;
+use secrets::MOVABLE;
 pub use secrets::Secrets;
 
 mod keys;
@@ -86,14 +88,17 @@ impl Config {
     pub fn load(path: &Path) -> Result<Config> {
         let text = read(path)?;
         let base = path.parent().unwrap_or(Path::new("."));
-        let secrets = Secrets::load(base)?;
-        Config::parse(&text, base, secrets, std::env::vars())
+        match Secrets::load(base) {
+            Ok(secrets) => Config::parse(&text, base, secrets, environment()),
+            Err(Error::Config(problems)) => Err(without_secrets(&text, base, problems)),
+            Err(other) => Err(other),
+        }
     }
 
     /// Where records go, when everything else may be wrong: what is wrong belongs in the log.
     pub fn logging(path: &Path) -> Option<Logging> {
         let base = path.parent().unwrap_or(Path::new("."));
-        let mut reader = Reader::new(&read(path).ok()?, base, std::env::vars()).ok()?;
+        let mut reader = Reader::new(&read(path).ok()?, base, environment()).ok()?;
         let logging = Logging::read(&mut reader);
         let problem = reader.finish().1.iter().any(|one| one.starts_with("[logging]"));
         (!problem).then_some(logging)
@@ -133,6 +138,31 @@ impl Config {
             secrets: Secrets::default(),
         }
     }
+}
+
+/// Our part of the process's environment. What is no UTF-8 is read as U+FFFD, which no value may
+/// hold.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    let ours = |name: &OsString| name.as_encoded_bytes().starts_with(b"LINKOPS_");
+    let text = |text: OsString| text.to_string_lossy().into_owned();
+    std::env::vars_os()
+        .filter(move |(name, _)| ours(name))
+        .map(move |(name, value)| (text(name), text(value)))
+}
+
+/// What is wrong beside the secrets. What they may have said is not missed.
+fn without_secrets(text: &str, base: &Path, mut problems: Vec<String>) -> Error {
+    let missing = |problem: &String| {
+        MOVABLE
+            .iter()
+            .any(|(section, key)| problem.starts_with(&format!("[{section}] {key}: is required")))
+    };
+    match Config::parse(text, base, Secrets::default(), environment()) {
+        Err(Error::Config(more)) => problems.extend(more.into_iter().filter(|one| !missing(one))),
+        Err(other) => return other,
+        Ok(_) => {}
+    }
+    Error::Config(problems)
 }
 
 fn read(path: &Path) -> Result<String> {

@@ -8,6 +8,8 @@ use std::io;
 
 mod words;
 
+pub use words::without_value;
+
 /// The result of everything here that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -202,6 +204,8 @@ pub enum Error {
     Upgrade,
     /// A page of this origin may not open a WebSocket.
     Origin(String),
+    /// There is no place for another call that waits for machines or for Git.
+    Busy,
     /// LinkOps is stopping and takes no new work.
     ShuttingDown,
     /// Something that should not happen; the text is for the log only.
@@ -308,10 +312,14 @@ impl Error {
     }
 }
 
+/// A longer word, in bytes, is not compared with others: no id is longer, and it would take long.
+const LONGEST_WORD: usize = 64;
+
 /// The known word that `word` was probably meant to be: at most two edits away, or a third of it.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()
+        .filter(|_| word.len() <= LONGEST_WORD)
         .map(|one| (distance(word, one), one))
         // Not when all of it would have to change: every short word is near then.
         .filter(|(edits, one)| *edits <= (one.len() / 3).max(2) && *edits < one.len())
@@ -359,6 +367,9 @@ mod tests {
         assert_eq!(nearest("repositry_url", ["branch", "repository_url"]), Some("repository_url"));
         assert_eq!(nearest("colour", ["host", "port"]), None);
         assert_eq!(nearest("", ["VM"]), None);
+        let (longest, longer) = ("x".repeat(LONGEST_WORD), "x".repeat(LONGEST_WORD + 1));
+        assert_eq!(nearest(&longest, [&longest[1..]]), Some(&longest[1..]));
+        assert_eq!(nearest(&longer, [&longer[1..]]), None);
     }
 
     #[test]

@@ -6,8 +6,9 @@
 //! The modules, in the order in which they can be read: each uses only those before it.
 //!
 //! *What everybody uses.* [`error`] says what can go wrong, by cause. [`clock`] is the time of
-//! day, [`threads`] every thread and what it can wait for, `words` makes enums of words, [`systemd`]
-//! tells how we are, [`config`] is all that can be set, [`logging`] where records go.
+//! day, `hex` bytes in digits, `random` what nobody can guess, [`threads`] every thread and what it can
+//! wait for, `words` makes enums of words, [`systemd`] tells how we are, [`config`] is all that can be
+//! set, [`logging`] where records go.
 //!
 //! *The three edges.* [`http`] turns bytes into requests, under limits and deadlines, and knows
 //! nothing of what is served. [`ssh`] gives lines to machines. [`store`] lends the database and
@@ -33,6 +34,8 @@
 pub mod error;
 
 pub mod clock;
+mod hex;
+mod random;
 pub mod threads;
 mod words;
 

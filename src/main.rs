@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    linkops::cli::main(std::env::args().skip(1).collect())
+    linkops::cli::main(std::env::args_os().skip(1).collect())
 }

@@ -144,8 +144,8 @@ impl AsFd for Latch {
 #[derive(Debug)]
 pub struct Bell {
     counter: OwnedFd,
-    /// Set behind the counter, so that no ring is left in it that nobody looks for. It may be set when
-    /// the counter is zero; looking costs no call.
+    /// Set before the counter and behind it, so that no ring is left in it that nobody looks for. It
+    /// may be set when the counter is zero; looking costs no call.
     rung: AtomicBool,
 }
 
@@ -162,6 +162,8 @@ impl Bell {
 
     /// Wakes who waits now or will wait next. Never blocks.
     pub fn ring(&self) {
+        // Before, as who is woken may run in our place at once; behind, for two that ring together.
+        self.rung.store(true, Ordering::SeqCst);
         // It fails only when the counter is full, and then it is readable.
         let _ = rustix::io::write(&self.counter, &1_u64.to_ne_bytes());
         self.rung.store(true, Ordering::SeqCst);

@@ -4,12 +4,13 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 
 use rusqlite::Connection;
 
 use crate::support::fleet::Fleet;
 use crate::support::linkops::LinkOps;
-use crate::support::place::Place;
+use crate::support::place::{Done, Place};
 
 const USER: [&str; 6] = ["user", "add", "ann", "--role", "viewer", "--password-stdin"];
 
@@ -140,4 +141,59 @@ fn a_copy_of_an_older_version_is_put_back() {
     place.serve_once();
     place.run(&["user", "list"], "").ok("admin\tadmin\n");
     assert!(!names(old.parent().unwrap(), "linkops.db.before-v").is_empty());
+}
+
+/// Runs it with files of at most 64 KiB, as on a disk that gets full.
+fn without_room(place: &Place, arguments: &[&str]) -> Done {
+    let command = place.command(arguments);
+    let mut shell = Command::new("bash");
+    shell.args(["-c", "trap '' XFSZ && ulimit -f 64 && exec \"$@\"", "bash"]);
+    Done::from(shell.arg(command.get_program()).args(command.get_args()).output().unwrap())
+}
+
+/// What cannot be finished is no copy: it is not one of the seven of the week, and its name is free.
+#[test]
+fn a_copy_that_cannot_be_finished_leaves_nothing() {
+    let place = Place::new("");
+    place.serve_once();
+    let directory = place.path("linkops.db").parent().unwrap().to_owned();
+    let copy = place.path("copy.db").to_str().unwrap().to_owned();
+    without_room(&place, &["backup", &copy]).failed(1, &["copy.db"]);
+    assert!(names(&directory, "copy.db").is_empty());
+    // A crash cannot clear up.
+    fs::write(place.path("copy.db.part"), "half").unwrap();
+    assert_eq!(place.run(&["backup", &copy], "").code, Some(0));
+    assert_eq!(names(&directory, "copy.db"), ["copy.db"]);
+    let mode = fs::metadata(&copy).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    place.run(&["backup", &copy], "").failed(1, &["copy.db", "exists"]);
+    assert_eq!(place.run(&["restore", &copy, "--verify"], "").code, Some(0));
+    without_room(&place, &["restore", &copy]).code.filter(|code| *code == 1).expect("no room");
+    assert!(
+        names(&directory, ".restoring").is_empty() && names(&directory, ".replaced").is_empty()
+    );
+}
+
+/// The copy before an upgrade is the way back: half of one is none, and there is no upgrade without.
+#[test]
+fn an_upgrade_without_room_for_its_copy_waits() {
+    let place = Place::new("");
+    let db = Connection::open(place.path("linkops.db")).unwrap();
+    db.execute_batch(include_str!("../sql/0001_core.sql")).unwrap();
+    db.pragma_update(None, "user_version", 1).unwrap();
+    drop(db);
+    let directory = place.path("linkops.db").parent().unwrap().to_owned();
+    without_room(&place, &["user", "list"]).failed(1, &["linkops.db.upgrading"]);
+    assert!(
+        names(&directory, ".before-v").is_empty() && names(&directory, ".upgrading").is_empty()
+    );
+    let version = |path| {
+        let db = Connection::open(path).unwrap();
+        db.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0)).unwrap()
+    };
+    assert_eq!(version(place.path("linkops.db")), 1);
+    place.run(&["user", "list"], "").ok("");
+    assert_eq!(names(&directory, ".before-v"), ["linkops.db.before-v2"]);
+    assert_eq!(version(directory.join("linkops.db.before-v2")), 1);
+    assert!(version(place.path("linkops.db")) > 1);
 }

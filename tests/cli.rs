@@ -1,6 +1,8 @@
 //! The command line (section 10 of the contract), as a process: what it prints, and how it ends.
 
+use std::ffi::OsStr;
 use std::fs::{self, Permissions};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
@@ -126,6 +128,42 @@ fn wrong_usage_ends_with_2_and_help_with_0() {
         assert_eq!((done.code, &done.err[..]), (Some(0), ""), "{done:?}");
         assert!(done.out.contains("usage:") && done.out.contains("--password-stdin"), "{done:?}");
     }
+}
+
+/// What is no text is told like any other mistake.
+#[test]
+fn what_is_not_utf_8_is_refused() {
+    let place = Place::new("");
+    let odd = OsStr::from_bytes(b"a\xff");
+    let mut command = place.command(&["backup"]);
+    let done = Done::from(command.arg(odd).output().unwrap());
+    done.failed(2, &["UTF-8", "a\\xFF", "linkopsd help"]);
+    // Of other programs' variables nothing is asked.
+    let with = |name: &str| Done::from(place.command(&["check"]).env(name, odd).output().unwrap());
+    for foreign in ["FOO", "LINKOPS_NONSENSE_KEY"] {
+        with(foreign).ok("everything is in order\n");
+    }
+    with("LINKOPS_GIT_BRANCH").failed(1, &["[git] branch: ", "UTF-8"]);
+}
+
+/// Also when secrets.ini cannot be read; what it might have said is not missed then.
+#[test]
+fn wrong_secrets_hide_nothing_else() {
+    let place = Place::new("");
+    fs::write(place.path("secrets.ini"), format!("[api]\njwt_secret = {}\n", "s".repeat(40)))
+        .unwrap();
+    fs::set_permissions(place.path("secrets.ini"), Permissions::from_mode(0o644)).unwrap();
+    place.configure("[api]\nport = abc\n[git]\nbranch = -x\n");
+    let done = place.run(&["check"], "");
+    done.failed(1, &["secrets.ini", "has mode 644", "[api] port", "[git] branch"]);
+    assert!(!done.err.contains("jwt_secret"), "{done:?}");
+    fs::set_permissions(place.path("secrets.ini"), Permissions::from_mode(0o600)).unwrap();
+    let done = place.run(&["check"], "");
+    done.failed(1, &["[api] port", "[git] branch"]);
+    assert!(!done.err.contains("secrets.ini"), "{done:?}");
+    fs::write(place.path("secrets.ini"), "[api]\njwt_secret =\n").unwrap();
+    place.configure("[api\nport = 1\n");
+    place.run(&["check"], "").failed(1, &["secrets.ini", "is empty", "not an INI file"]);
 }
 
 /// R10.1: `--config` names the file; without it there is one place to look.
@@ -254,7 +292,7 @@ fn a_backup_is_a_whole_database_and_overwrites_nothing() {
     assert_eq!(rows, linkops.wait(&id).len() as i64);
     let output = linkops.command(&["backup", name]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("File exists"), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("exists already"), "{output:?}");
 }
 
 /// The manual page and the completions know what `help` knows.

@@ -15,7 +15,8 @@ fn browse(linkops: &LinkOps, method: &str, path: &str, more: &[(&str, &str)]) ->
     send(linkops.address(), method, path, &headers, b"")
 }
 
-/// The addresses and files of the console that was built; none when it was built without one.
+/// The addresses and files of the console that was built; none when it was built without one, which
+/// CONSOLE=yes forbids.
 fn built() -> Option<(Vec<String>, Vec<String>)> {
     let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("web/dist/manifest");
     let text = std::fs::read_to_string(dist).ok()?;
@@ -30,6 +31,7 @@ fn built() -> Option<(Vec<String>, Vec<String>)> {
 fn the_console_is_served() {
     let linkops = LinkOps::unsynced(&Fleet::new(0), "");
     let Some((pages, assets)) = built() else {
+        assert_ne!(std::env::var("CONSOLE").as_deref(), Ok("yes"), "web/dist is empty");
         let reply = browse(&linkops, "GET", "/", &[]);
         assert_eq!(reply.status, 200);
         let text = String::from_utf8(reply.body).unwrap();

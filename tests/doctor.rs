@@ -15,11 +15,16 @@ struct Looked {
 
 impl Looked {
     fn at(linkops: &LinkOps, more: &[&str]) -> Looked {
+        Looked::with(linkops, more, &[])
+    }
+
+    fn with(linkops: &LinkOps, more: &[&str], environment: &[(&str, &str)]) -> Looked {
         let mut arguments = vec!["doctor"];
         arguments.extend(more);
         let mut command = linkops.command(&arguments);
         // The port of the configuration is 0.
         command.env("LINKOPS_API_PORT", linkops.address().port().to_string());
+        command.envs(environment.iter().copied());
         let Output { status, stdout, .. } = command.output().unwrap();
         Looked { code: status.code(), out: String::from_utf8(stdout).unwrap() }
     }
@@ -64,6 +69,22 @@ fn a_good_installation_has_nothing_wrong() {
     looked.good(&["machine", "vps-01", "host key known"]);
     looked.good(&["machine", "vps-02"]);
     assert!(looked.out.ends_with("nothing is wrong\n"), "{}", looked.out);
+}
+
+/// A proxy for the way out, as on many hosts of companies, has no say about our own address. The
+/// users' address is asked for as users ask for it.
+#[test]
+fn our_own_server_is_not_looked_for_behind_a_proxy() {
+    let fleet = Fleet::new(1);
+    fleet.commit();
+    let linkops = started(&fleet);
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let proxy = format!("http://{nobody}");
+    let url = format!("http://{}", linkops.address());
+    let environment = [("http_proxy", &proxy[..]), ("no_proxy", ""), ("NO_PROXY", "")];
+    let looked = Looked::with(&linkops, &["--url", &url], &environment);
+    looked.good(&["server", "answers"]);
+    looked.wrong(&["proxy", "does not answer"]);
 }
 
 #[test]

@@ -8,18 +8,20 @@ use std::time::{Duration, Instant};
 
 use linkops::clock::Clock;
 use linkops::enrollment::{Checked, Enrollment, content_matches};
+use linkops::error::Error;
 use linkops::inventory::route::Keys;
 use linkops::inventory::{Inventory, Machine, store};
-use linkops::ssh::{HostKeyPolicy, Pool, Settings};
+use linkops::ssh::{Failure, HostKeyPolicy, Kind, Pool, Settings};
 use linkops::store::Store;
 use linkops::threads::Latch;
 use proptest::prelude::*;
 use serde_json::json;
 
 use crate::inventory::{machine, open};
+use crate::support::fake_ssh::FakeSsh;
 use crate::support::fleet::Fleet;
 use crate::support::linkops::LinkOps;
-use crate::support::somebody;
+use crate::support::{deadline, somebody};
 
 /// The library, with one warm pool, on a fleet of one machine and one that nobody answers for.
 struct World {
@@ -220,6 +222,33 @@ fn a_file_that_is_too_long_is_called_so() {
         let why = found.error.unwrap();
         assert!(why.contains("longer than"), "{why}");
     }
+}
+
+/// A sync takes a machine away while all are checked: the others have their results.
+#[test]
+fn a_machine_that_goes_away_meanwhile_is_left_out() {
+    const MACHINES: usize = 40; // more than are checked side by side: the last one waits
+    let directory = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(directory.path()));
+    let put = |store: &Store, count: usize| {
+        let machines = (0..count).map(|number| machine(&format!("m-{number:02}"))).collect();
+        let inventory = Inventory { machines, scripts: Vec::new() };
+        store.write(|tx| store::replace(tx, &inventory)).unwrap();
+    };
+    put(&store, MACHINES);
+    let (ssh, synced) = (FakeSsh::default(), Arc::clone(&store));
+    ssh.always(Arc::new(move |target, _| {
+        put(&synced, MACHINES - 1);
+        Err(Failure::new(target, Kind::Unreachable, "nobody is there"))
+    }));
+    let (keys, time) = (Keys::of(directory.path()), Duration::from_secs(60));
+    let stop = Arc::new(Latch::new().unwrap());
+    let enrollment = Enrollment::new(store, Arc::new(ssh), Clock::System, keys, time, stop);
+    let found = enrollment.verify_all(&somebody(), deadline()).unwrap();
+    assert_eq!((found.len(), found.contains_key("m-39")), (MACHINES - 1, false));
+    let both = vec!["m-00".to_owned(), "m-39".to_owned()];
+    let named = enrollment.verify_many(both, &somebody(), deadline());
+    assert!(matches!(named, Err(Error::NotFound { .. })), "{named:?}");
 }
 
 /// The check on the machine, right before a script, is the same rule in another language.

@@ -330,7 +330,6 @@ fn callers_at_the_same_time_get_the_same_result() {
     for caller in callers {
         assert_eq!(caller.join().unwrap(), commit);
     }
-    assert!((1..=8).contains(&lab.syncs()));
 }
 
 #[test]

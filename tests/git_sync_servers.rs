@@ -8,9 +8,9 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use linkops::error::Error;
@@ -21,6 +21,7 @@ use tempfile::TempDir;
 
 use crate::git_sync::{Lab, files};
 use crate::support::repository::Repository;
+use crate::support::{PATIENCE, deadline, wait_until};
 
 /// A server that gives each connection to a function, until it is dropped.
 struct Server {
@@ -111,19 +112,31 @@ fn a_server_that_stalls_costs_the_time_limit_and_leaves_no_process() {
     }
 }
 
+/// How many threads of ours whose names begin like this wait for something.
+fn threads_that_wait(name: &str) -> usize {
+    let threads = fs::read_dir("/proc/self/task").unwrap().flatten();
+    let stats = threads.filter_map(|one| fs::read_to_string(one.path().join("stat")).ok());
+    stats.filter(|stat| stat.contains(&format!(" ({name}")) && stat.contains(") S ")).count()
+}
+
 #[test]
 fn who_asks_while_a_sync_runs_shares_its_result() {
-    let server = Server::silent();
+    let held = Arc::new(Mutex::new(Vec::new()));
+    let streams = Arc::clone(&held);
+    let server = Server::new(move |stream| streams.lock().unwrap().push(stream));
     let url = format!("git://127.0.0.1:{}/r.git", server.port);
-    let lab = Lab::with(&url, |settings| settings.timeout = Duration::from_secs(4));
-    let call = || {
+    let lab = Lab::with(&url, |settings| settings.timeout = 2 * PATIENCE);
+    let call = |name: String| {
         let sync = Arc::clone(&lab.sync);
-        std::thread::spawn(move || sync.sync_now().unwrap_err().to_string())
+        let ask = move || sync.sync_now().unwrap_err().to_string();
+        std::thread::Builder::new().name(name).spawn(ask).unwrap()
     };
-    let leader = call();
-    server.connections.recv().unwrap(); // the sync runs now, for four seconds
+    let leader = call("asks first".to_owned());
+    server.connections.recv().unwrap(); // the sync runs until the stream ends
     assert_eq!(lab.sync.status().unwrap().phase, Phase::Syncing);
-    let others: Vec<_> = (0..5).map(|_| call()).collect();
+    let others: Vec<_> = (0..5).map(|number| call(format!("asks too {number}"))).collect();
+    wait_until(deadline(), "all wait", || threads_that_wait("asks too") == others.len());
+    held.lock().unwrap().clear();
     let result = leader.join().unwrap();
     for other in others {
         assert_eq!(other.join().unwrap(), result);

@@ -249,7 +249,9 @@ fn the_history_forgets_old_syncs_and_never_the_last_good_one() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());
     let good = Synced { commit: "c1".to_owned(), links: 1, scripts: 2 };
-    let sync = |result| SyncRecord { started_at: 1, ended_at: 2, result };
+    let triggered_by = || "ann".to_owned();
+    let sync =
+        |result| SyncRecord { started_at: 1, ended_at: 2, triggered_by: triggered_by(), result };
     store
         .write(|tx| {
             store::insert_sync(tx, &sync(Err("first".to_owned())))?;

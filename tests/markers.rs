@@ -25,6 +25,7 @@ const NUMBER: u64 = 7_700_277_002_770;
 const JWT_SECRET: &str = "MARKER-secret-that-signs-the-tokens-of-all";
 const WEBHOOK_SECRET: &str = "MARKER-secret-that-the-Git-server-knows";
 const GIT_TOKEN: &str = "MARKER-token-for-the-Git-server";
+const FLAG: &str = "MARKER-password-behind-a-flag-with-a-typing-error";
 const URL_USER: &str = "MARKER-user-in-the-address";
 const URL_PASSWORD: &str = "MARKER-password-in-the-address";
 
@@ -182,6 +183,9 @@ fn work(linkops: &LinkOps, seen: &Seen, session: &str) {
     let run = json!({ "scripts": ["hello"], "targets": ["vps-01"] }).to_string();
     seen.call(linkops, session, ("POST", "/api/operations/run", &run)).expect(202);
     linkops.wait("OP-10001");
+    let flags = json!({ "hello": [format!("--pasword={FLAG}")] });
+    let run = json!({ "scripts": ["hello"], "targets": ["vps-01"], "flags": flags }).to_string();
+    seen.call(linkops, session, ("POST", "/api/operations/run", &run)).expect(400);
     for (name, value) in
         [("X-Hub-Signature-256", WEBHOOK_SECRET), ("X-Gitea-Signature", &"0".repeat(64))]
     {
@@ -272,6 +276,7 @@ fn no_secret_is_anywhere_in_the_clear() {
         secret("jwt_secret", JWT_SECRET, None),
         secret("webhook_secret", WEBHOOK_SECRET, None),
         secret("the token for Git", GIT_TOKEN, None),
+        secret("the value of a flag that was refused", FLAG, None),
         secret("a name in an address", URL_USER, None),
         secret("a password in an address", URL_PASSWORD, None),
         secret("the admin's token", linkops.token(), None),

@@ -1,5 +1,6 @@
 // The start of the console: who is signed in, which page the address means, and putting it there.
 
+import { ApiError, get } from "./core/api.js";
 import { h } from "./core/dom.js";
 import { startKeys } from "./core/keys.js";
 import { pages } from "./core/routes.js";
@@ -10,6 +11,8 @@ import { emptyBox, failureBox } from "./parts/failure.js";
 import { pageHead } from "./parts/head.js";
 import { enterShell, leaveShell, markPlace } from "./parts/shell.js";
 
+// Kept over a reload that was to bring a missing file, so that there is one and no more.
+const RELOADED = "linkops.reloaded";
 const spoken = h("div.unseen", { role: "status" });
 let isFirst = true;
 
@@ -25,7 +28,7 @@ async function show(found, visit) {
   const content = await make(found, visit);
   if (visit.signal.aborted) return;
   place.replaceChildren(content);
-  title(content.dataset.title ?? found?.page.title ?? "No such page");
+  title(visit.title ?? found?.page.title ?? "No such page");
   // Who uses the keyboard, or hears the page, is taken to its beginning.
   if (!isFirst) content.querySelector("[autofocus], h1")?.focus({ preventScroll: true });
   isFirst = false;
@@ -45,15 +48,34 @@ async function make(found, visit) {
       params: found.params,
       visit,
       signal: visit.signal,
-      title,
+      title: (text) => (visit.title = text),
     });
+    sessionStorage.removeItem(RELOADED);
     return content;
   } catch (error) {
-    if (visit.signal.aborted) return h("div");
-    // A file that is gone: the server was updated since this page was loaded.
-    if (error instanceof TypeError && /module/.test(error.message)) location.reload();
-    return h("div.page", pageHead({ title: found.page.title }), failureBox(error, reload));
+    const isMissing = error instanceof TypeError && /module/i.test(error.message);
+    const shown = isMissing ? await missing(visit.signal) : error;
+    const again = () => (sessionStorage.removeItem(RELOADED), reload());
+    return h("div.page", pageHead({ title: found.page.title }), failureBox(shown, again));
   }
+}
+
+// A file does not come. When the server answers, it was updated since this page was loaded, and a
+// reload brings the new files. Gives what to show otherwise.
+async function missing(signal) {
+  try {
+    await get("/health", {}, signal);
+  } catch (error) {
+    return error;
+  }
+  if (sessionStorage.getItem(RELOADED) || signal.aborted)
+    return new ApiError({
+      code: "FILE_MISSING",
+      message: "A file of this page cannot be loaded\ncheck what is between you and linkopsd",
+    });
+  sessionStorage.setItem(RELOADED, "yes");
+  location.reload();
+  return new Promise(() => {});
 }
 
 function message(title_, text) {

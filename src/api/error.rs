@@ -2,9 +2,15 @@
 
 use serde_json::{Value, json};
 
+use super::route::Route;
 use crate::clock::{Clock, rfc3339};
-use crate::error::{Error, Noun, Unenrolled, YamlProblem};
+use crate::error::{Error, Noun, Unenrolled, YamlProblem, without_value};
 use crate::http::{Request, Response};
+
+/// Of a line, so many characters are told: what a caller has sent stands in it, and can be long.
+const LONGEST_LINE: usize = 500;
+/// Of a text with many lines, so many characters: the problems of a repository's files, and more.
+const LONGEST_TEXT: usize = 20_000;
 
 /// The status, the code and the details of a cause.
 #[must_use]
@@ -50,6 +56,7 @@ fn classify(error: &Error) -> (u16, &'static str, Value) {
         Error::NoTargets { .. } => (400, "NO_TARGETS", nothing()),
         Error::NotBash { script, .. } => (400, "SCRIPT_NOT_BASH", json!({ "script": script })),
         Error::Flag { script, flag, declared } => {
+            let flag = without_value(flag);
             let details = json!({ "script": script, "flag": flag, "declared": declared });
             (400, "INVALID_FLAG", details)
         }
@@ -72,6 +79,7 @@ fn classify(error: &Error) -> (u16, &'static str, Value) {
         Error::PaneAssigned { pane } => (409, "PANE_ASSIGNED", json!({ "pane": pane })),
         Error::Upgrade => (426, "UPGRADE_REQUIRED", nothing()),
         Error::Origin(origin) => (403, "FORBIDDEN", json!({ "origin": origin })),
+        Error::Busy => (503, "OVERLOADED", nothing()),
         Error::ShuttingDown => (503, "SHUTTING_DOWN", nothing()),
         Error::Io { .. }
         | Error::Database { .. }
@@ -131,7 +139,7 @@ fn unenrolled(targets: &[Unenrolled]) -> Vec<Value> {
 pub(super) fn told(error: &Error) -> (&'static str, String) {
     let (status, code, _) = classify(error);
     if status < 500 {
-        return (code, error.to_string());
+        return (code, brief(&error.to_string()));
     }
     log::error!(code = code; "{}", error.chain());
     (
@@ -139,13 +147,13 @@ pub(super) fn told(error: &Error) -> (&'static str, String) {
         if status == 500 {
             "something went wrong inside LinkOps".to_owned()
         } else {
-            error.to_string()
+            brief(&error.to_string())
         },
     )
 }
 
 /// Answers with a cause. What is our own fault is logged with its whole chain and not shown.
-pub(super) fn reply(error: &Error, request: &Request) -> Response {
+pub(super) fn reply(error: &Error, request: &Request, route: Option<&Route>) -> Response {
     let (status, code, details) = classify(error);
     let message = if status == 500 {
         "something went wrong inside LinkOps\nits log has the details under this request id"
@@ -155,7 +163,7 @@ pub(super) fn reply(error: &Error, request: &Request) -> Response {
     };
     note(status, code, &request.path, &request.id, &error.chain());
     let mut response = body(status, code, &message, &details, &request.id);
-    if request.path == "/api/auth/login"
+    if route.is_some_and(|route| route.id == "login")
         && matches!(error, Error::Credentials | Error::Locked { .. })
     {
         response = refused_login(&response);
@@ -168,7 +176,9 @@ pub(super) fn reply(error: &Error, request: &Request) -> Response {
         Error::RateLimited { retry_after } => {
             response.header("Retry-After", retry_after.to_string())
         }
-        Error::TooManyOperations | Error::ShuttingDown => response.header("Retry-After", "5"),
+        Error::TooManyOperations | Error::Busy | Error::ShuttingDown => {
+            response.header("Retry-After", "5")
+        }
         Error::TokenMissing | Error::TokenExpired | Error::TokenInvalid => {
             response.header("WWW-Authenticate", "Bearer")
         }
@@ -239,19 +249,50 @@ pub fn wording(status: u16, message: &str, request_id: &str) -> Response {
 /// Every refusal leaves a record under the id that its client was told (R12.1).
 fn note(status: u16, code: &str, path: &str, request_id: &str, text: &str) {
     let level = if status >= 500 { log::Level::Error } else { log::Level::Info };
-    log::log!(level, request = request_id, path = path, code = code; "{text}");
+    log::log!(level, request = request_id, path = path, code = code; "{}", brief(text));
 }
 
 fn body(status: u16, code: &str, message: &str, details: &Value, request_id: &str) -> Response {
     let error = json!({
         "code": code,
-        "message": message,
-        "details": details,
+        "message": brief(message),
+        "details": brief_inside(details),
         "timestamp": rfc3339(Clock::System.now()),
         "request_id": request_id,
     });
     let body = json!({ "error": error });
     Response::json(status, body.to_string().into_bytes())
+}
+
+/// The beginning of a long text. Each line is cut by itself, so that the one that says what to do
+/// is still there.
+fn brief(text: &str) -> String {
+    let mut left = LONGEST_TEXT;
+    let lines = text.split('\n').map(brief_line).take_while(|line| {
+        left = left.saturating_sub(line.chars().count() + 1);
+        left > 0
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The beginning of what may be long.
+pub(super) fn brief_line(line: &str) -> String {
+    match line.char_indices().nth(LONGEST_LINE) {
+        None => line.to_owned(),
+        Some((end, _)) => format!("{}…", &line[..end]),
+    }
+}
+
+/// The same for all texts of a value, as far as they are values: names in it are ours.
+fn brief_inside(value: &Value) -> Value {
+    match value {
+        Value::String(text) => brief(text).into(),
+        Value::Array(list) => list.iter().map(brief_inside).collect(),
+        Value::Object(map) => {
+            map.iter().map(|(name, value)| (name.clone(), brief_inside(value))).collect()
+        }
+        other => other.clone(),
+    }
 }
 
 #[cfg(test)]
@@ -322,12 +363,25 @@ mod tests {
             (not_found(Noun::Recording), 404, "RECORDING_NOT_FOUND"),
             (Error::Upgrade, 426, "UPGRADE_REQUIRED"),
             (Error::Origin(text()), 403, "FORBIDDEN"),
+            (Error::Busy, 503, "OVERLOADED"),
             (Error::ShuttingDown, 503, "SHUTTING_DOWN"),
             (Error::Internal(text()), 500, "INTERNAL_ERROR"),
         ] {
             let (found, word, _) = classify(&error);
             assert_eq!((found, word), (status, code), "{error:?}");
         }
+    }
+
+    #[test]
+    fn what_is_long_is_cut_line_by_line() {
+        let long = "é".repeat(LONGEST_LINE);
+        assert_eq!(brief(&long), long);
+        assert_eq!(brief(&format!("{long}é\nwhat to do")), format!("{long}…\nwhat to do"));
+        assert!(brief(&"a\n".repeat(1 << 20)).len() <= LONGEST_TEXT);
+        assert!(brief(&format!("{long}\n").repeat(1 << 10)).chars().count() <= LONGEST_TEXT);
+        let value = json!({ "a": [{ "b": format!("{long}éé") }, 7, null] });
+        let short = json!({ "a": [{ "b": format!("{long}…") }, 7, null] });
+        assert_eq!(brief_inside(&value), short);
     }
 
     #[test]

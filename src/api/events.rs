@@ -1,26 +1,35 @@
 //! Live events of an operation: a server-sent event stream that is a cursor into its transcript.
 
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::operations::{counts, text};
+use super::route::Call;
+use crate::auth::{Act, Auth, Caller};
 use crate::error::{Error, Result};
 use crate::http::{Request, Response, Stream, sse};
 use crate::operations::{Event, Operation, Operations, Reader, What};
 
-/// Between two comments on a stream that has nothing else to say.
+/// Between two comments on a stream that has nothing else to say, and between two looks whether its
+/// user may still have it.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How soon a client that went away is noticed while there is nothing to write.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// `GET /api/operations/{id}/events`
-pub(super) fn stream(operations: &Operations, call: &Request, id: &str) -> Result<Response> {
-    let after = last_event_id(call)?;
-    let (operation, mut reader) = operations.events(id.parse()?, after)?;
+pub(super) fn stream(
+    operations: &Operations,
+    auth: &Arc<Auth>,
+    call: &Call<'_>,
+) -> Result<Response> {
+    let after = last_event_id(call.request)?;
+    let (operation, mut reader) = operations.events(call.path("id")?.parse()?, after)?;
+    let (auth, caller) = (Arc::clone(auth), call.caller()?.clone());
     let response = Response::stream(200, "text/event-stream", move |stream| {
-        relay(&operation, &mut reader, stream)
+        relay(&operation, &mut reader, stream, &|| may_stay(&auth, &caller))
     });
     // A proxy in between must pass events on as they come.
     Ok(response.header("Cache-Control", "no-cache").header("X-Accel-Buffering", "no"))
@@ -40,9 +49,31 @@ fn last_event_id(call: &Request) -> Result<u64> {
     Ok(numbers.first().copied().unwrap_or(0))
 }
 
-fn relay(operation: &Operation, reader: &mut Reader, stream: &mut Stream) -> io::Result<()> {
-    let mut written = Instant::now();
+/// Whether the user is still who it was when the stream began: not removed, not logged out, and
+/// the token has not expired.
+fn may_stay(auth: &Auth, caller: &Caller) -> bool {
+    match auth.still(caller).and_then(|caller| caller.require(Act::ReadOperations)) {
+        Ok(()) => true,
+        // A database that is busy says nothing about the user.
+        Err(Error::Database { .. }) => true,
+        Err(_) => false,
+    }
+}
+
+fn relay(
+    operation: &Operation,
+    reader: &mut Reader,
+    stream: &mut Stream,
+    may_stay: &dyn Fn() -> bool,
+) -> io::Result<()> {
+    let (mut written, mut asked) = (Instant::now(), Instant::now());
     while !stream.is_gone() && !stream.stopping() {
+        if asked.elapsed() >= HEARTBEAT {
+            if !may_stay() {
+                return Ok(());
+            }
+            asked = Instant::now();
+        }
         let batch = reader.next(LOOK).map_err(|error| {
             let id = operation.id.to_string();
             log::error!(operation = id.as_str(); "events not read: {}", error.chain());

@@ -1,12 +1,16 @@
 //! JSON in and out of requests: strict when reading, so that a typing error is never ignored.
 
 use std::collections::HashSet;
+use std::fmt;
+use std::marker::PhantomData;
 use std::ops::RangeInclusive;
 
-use serde::Serialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::error::Category;
 
+use super::error::brief_line;
 use crate::error::{Error, Result, nearest};
 use crate::http::{Request, Response};
 
@@ -84,6 +88,16 @@ pub(super) fn number(
     })
 }
 
+/// `true` or `false` in the query, if it is there.
+///
+/// # Errors
+/// It is something else.
+pub(super) fn flag(request: &Request, name: &str) -> Result<Option<bool>> {
+    let Some(text) = request.query(name) else { return Ok(None) };
+    let wrong = |_| Error::invalid(name, format!("{text:?} is neither \"true\" nor \"false\""));
+    text.parse().map(Some).map_err(wrong)
+}
+
 /// Answers with a value.
 ///
 /// # Errors
@@ -98,6 +112,12 @@ fn parse<T: DeserializeOwned>(content_type: Option<&str>, body: &[u8]) -> Result
     if !media_type.eq_ignore_ascii_case("application/json") {
         return Err(Fault::MediaType);
     }
+    let Object(value) = read(body)?;
+    let Unique = read(body)?;
+    Ok(value)
+}
+
+fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Fault> {
     let mut reader = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let (path, error) = (error.path().to_string(), error.into_inner());
@@ -111,10 +131,95 @@ fn parse<T: DeserializeOwned>(content_type: Option<&str>, body: &[u8]) -> Result
         }
     })?;
     reader.end().map_err(|error| Fault::Syntax(error.to_string()))?;
-    // serde also takes the fields in their order without their names, as an array.
-    match body.trim_ascii_start().first() {
-        Some(b'{') => Ok(value),
-        _ => Err(Fault::Field("body".to_owned(), "must be an object".to_owned())),
+    Ok(value)
+}
+
+/// A struct that is written as an object. What is derived for structs also takes their fields in
+/// their order without their names, as an array; a struct inside of another one needs this too.
+pub(super) struct Object<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Object<T>, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+
+        deserializer.deserialize_map(Fields(PhantomData))
+    }
+}
+
+impl<T: Default> Default for Object<T> {
+    fn default() -> Object<T> {
+        Object(T::default())
+    }
+}
+
+/// Any value in which no object has a name twice: only one of the two could count. Structs look
+/// after that by themselves, maps and free values do not.
+struct Unique;
+
+impl<'de> Deserialize<'de> for Unique {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Unique, D::Error> {
+        deserializer.deserialize_any(Unique)
+    }
+}
+
+impl<'de> Visitor<'de> for Unique {
+    type Value = Unique;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Unique, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Unique, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Unique, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Unique, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Unique, E> {
+        Ok(self)
+    }
+
+    fn visit_unit<E>(self) -> Result<Unique, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Unique, A::Error> {
+        while list.next_element::<Unique>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Unique, A::Error> {
+        let mut names = HashSet::new();
+        while let Some(name) = map.next_key::<String>()? {
+            if names.contains(&name) {
+                return Err(A::Error::custom(format!("duplicate field `{name}`")));
+            }
+            names.insert(name);
+            map.next_value::<Unique>()?;
+        }
+        Ok(self)
     }
 }
 
@@ -130,7 +235,7 @@ fn field(path: &str, text: &str) -> Fault {
         (path, None) => path.to_owned(),
         (path, Some(name)) => format!("{path}.{name}"),
     };
-    Fault::Field(name, without_value(text).replace('`', "\""))
+    Fault::Field(brief_line(&name), brief_line(&without_value(text).replace('`', "\"")))
 }
 
 /// What serde says of a value of the wrong type, without the value: it can be a password.
@@ -167,9 +272,17 @@ mod tests {
         size: u8,
         #[serde(default)]
         names: HashMap<String, Vec<String>>,
-        inner: Option<Inner>,
+        inner: Option<Object<Inner>>,
         #[serde(default)]
         word: Word,
+        many: Option<Vec<Object<Inner>>>,
+        any: Option<serde_json::Value>,
+    }
+
+    impl<T: fmt::Debug> fmt::Debug for Object<T> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            self.0.fmt(f)
+        }
     }
 
     #[derive(Debug, Deserialize)]
@@ -212,6 +325,10 @@ mod tests {
     fn a_body_is_read_strictly() {
         let json = "application/json; charset=utf-8";
         parse::<Shape>(Some(json), b"{\"size\": 1} ").unwrap();
+        let all = r#"{"size": 1, "names": {"a": []}, "inner": {"on": true}, "word": "One",
+            "many": [{"on": true}, {"on": false}],
+            "any": [-1, 1e9, true, null, "a", {"a": {"a": 18446744073709551615}}]}"#;
+        parse::<Shape>(Some(json), all.as_bytes()).unwrap();
         assert!(matches!(fault("text/plain", "{}"), Error::MediaType));
         for body in ["", "{\"size\": ", "{\"size\": 1} 2", "{\"size\": 1}}"] {
             assert!(matches!(fault(json, body), Error::Json { .. }), "{body}");
@@ -229,6 +346,11 @@ mod tests {
             (r#"{"size": 1, "inner": {"off": 1}}"#, "inner.off"),
             (r#"{"size": 1, "inner": {}}"#, "inner.on"),
             (r#"{"size": 1, "word": null}"#, "word"),
+            (r#"{"size": 1, "inner": [true]}"#, "inner"),
+            (r#"{"size": 1, "many": [{"on": true}, [true]]}"#, "many[1]"),
+            (r#"{"size": 1, "names": {"a": [], "b": [], "a": []}}"#, "names.a"),
+            (r#"{"size": 1, "names": {"a": [], "\u0061": []}}"#, "names.a"),
+            (r#"{"size": 1, "any": [0, {"a": {"b": 1, "b": 1}}]}"#, "any[1].a.b"),
             ("[]", "body"),
             ("[1]", "body"),
             ("7", "body"),

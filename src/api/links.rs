@@ -73,7 +73,7 @@ pub(super) fn list(store: &Store, request: &Request) -> Result<Response> {
     let filter = Filter {
         kind: request.query("type").map(|word| Kind::named("type", word)).transpose()?,
         status: request.query("status").map(|word| Status::named("status", word)).transpose()?,
-        enrolled: request.query("enrolled").map(truth).transpose()?,
+        enrolled: json::flag(request, "enrolled")?,
         tag: request.query("tag").map(str::to_owned),
     };
     let sort =
@@ -91,7 +91,11 @@ pub(super) fn one(store: &Store, id: &str) -> Result<Response> {
 pub(super) fn verify(enrollment: &Enrollment, call: &Call<'_>) -> Result<Response> {
     json::decode_nothing(call.request)?;
     let id = call.path("id")?;
-    let checked = enrollment.verify(id, &call.actor)?;
+    let ids = vec![id.to_owned()];
+    let checked = enrollment
+        .verify_many(ids, &call.actor, call.request.deadline)?
+        .remove(id)
+        .ok_or_else(|| Error::Internal(format!("the check of {id:?} has no result")))?;
     if checked.reached {
         return json::reply(200, &verified(&checked));
     }
@@ -101,23 +105,17 @@ pub(super) fn verify(enrollment: &Enrollment, call: &Call<'_>) -> Result<Respons
 }
 
 /// `POST /api/links/verify`
-pub(super) fn verify_many(
-    store: &Store,
-    enrollment: &Enrollment,
-    call: &Call<'_>,
-) -> Result<Response> {
+pub(super) fn verify_many(enrollment: &Enrollment, call: &Call<'_>) -> Result<Response> {
     let VerifyMany { targets } = json::decode_or_default(call.request)?;
-    let mut targets = match targets {
-        Some(targets) => targets,
-        None => store
-            .read(|db| inventory::store::machines(db, &Filter::default(), Sort::default()))?
-            .into_iter()
-            .map(|machine| machine.id)
-            .collect(),
+    let until = call.request.deadline;
+    let results = match targets {
+        Some(mut targets) => {
+            targets.sort();
+            targets.dedup();
+            enrollment.verify_many(targets, &call.actor, until)?
+        }
+        None => enrollment.verify_all(&call.actor, until)?,
     };
-    targets.sort();
-    targets.dedup();
-    let results = enrollment.verify_many(targets, &call.actor)?;
     let shapes: serde_json::Map<_, _> =
         results.iter().map(|(id, checked)| (id.clone(), json!(verified(checked)))).collect();
     json::reply(200, &shapes)
@@ -147,12 +145,6 @@ pub(super) fn histories(store: &Store, request: &Request) -> Result<Response> {
     let machines: serde_json::Map<_, _> =
         machines.into_iter().map(|(id, points)| (id, points.iter().map(shape).collect())).collect();
     json::reply(200, &machines)
-}
-
-fn truth(text: &str) -> Result<bool> {
-    text.parse().map_err(|_| {
-        Error::invalid("enrolled", format!("{text:?} is neither \"true\" nor \"false\""))
-    })
 }
 
 fn shape(machine: &Machine) -> Link<'_> {

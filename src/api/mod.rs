@@ -4,9 +4,9 @@
 //! A new call needs a row in [`ROUTES`], a fragment of the OpenAPI document ([`openapi`] says what
 //! that is) with its lines in docs/API.md, and a handler in the file of its resource. A row says
 //! method, path, access, the call's name, and what answers it; one that changes or opens something
-//! is `audited` under the name of the act. Nothing is told twice: `Allow`, who may call, what
-//! strangers see and most of the document come from the row, and which parameters a query can
-//! have comes from the fragment. Handlers only read them.
+//! is `audited` under the name of the act, and one that may wait long is `waiting`. Nothing is told
+//! twice: `Allow`, who may call, what strangers see and most of the document come from the row, and
+//! which parameters a query can have comes from the fragment. Handlers only read them.
 
 mod audit;
 mod auth;
@@ -20,6 +20,7 @@ mod links;
 mod metrics;
 mod openapi;
 mod operations;
+mod places;
 mod recordings;
 mod route;
 mod runs;
@@ -38,6 +39,7 @@ pub use error::wording;
 pub use limits::{Limits, Rates};
 pub use metrics::{Metrics, Sources};
 pub use openapi::Document;
+pub use places::Places;
 
 use route::Access::{self, May, Open, Ticket};
 use route::{Call, Route, row};
@@ -88,6 +90,8 @@ pub struct Api {
     pub metrics_auth: bool,
     /// How often they may call.
     pub limits: Limits,
+    /// How many of them may wait for machines or for Git.
+    pub places: Places,
     /// How many refusals the audit log is told of.
     pub refusals: Refusals,
     /// What is said of all this.
@@ -118,14 +122,14 @@ static ROUTES: &[Route] = &[
     row(Get, "/api/links", May(ReadInventory), "listLinks", |api, call| links::list(&api.store, call.request)),
     row(Get, "/api/links/{id}", May(ReadInventory), "getLink", |api, call| links::one(&api.store, call.path("id")?)),
     row(Get, "/api/links/{id}/health", May(ReadInventory), "getLinkHealth", |api, call| links::history(&api.store, call.request, call.path("id")?)),
-    row(Post, "/api/links/verify", May(Verify), "verifyLinks", |api, call| links::verify_many(&api.store, &api.enrollment, call)).audited("link.verify"),
-    row(Post, "/api/links/{id}/verify", May(Verify), "verifyLink", |api, call| links::verify(&api.enrollment, call)).audited("link.verify"),
+    row(Post, "/api/links/verify", May(Verify), "verifyLinks", |api, call| links::verify_many(&api.enrollment, call)).audited("link.verify").waiting(),
+    row(Post, "/api/links/{id}/verify", May(Verify), "verifyLink", |api, call| links::verify(&api.enrollment, call)).audited("link.verify").waiting(),
     row(Get, "/api/scripts", May(ReadInventory), "listScripts", |api, _| scripts::list(&api.store)),
     row(Get, "/api/scripts/{id}", May(ReadInventory), "getScript", |api, call| scripts::one(&api.store, &api.catalogue, call.path("id")?)),
     row(Post, "/api/operations/run", May(Run), "runOperation", |api, call| runs::run(&api.operations, call.request, &call.actor)).audited("operation.run"),
     row(Get, "/api/operations", May(ReadOperations), "listOperations", |api, call| operations::list(&api.operations, call.request)),
     row(Get, "/api/operations/{id}", May(ReadOperations), "getOperation", |api, call| operations::one(&api.operations, call.request, call.path("id")?)),
-    row(Get, "/api/operations/{id}/events", Ticket(ReadOperations), "streamOperationEvents", |api, call| events::stream(&api.operations, call.request, call.path("id")?)),
+    row(Get, "/api/operations/{id}/events", Ticket(ReadOperations), "streamOperationEvents", |api, call| events::stream(&api.operations, &api.auth, call)),
     row(Post, "/api/operations/{id}/stop", May(Stop), "stopOperation", |api, call| operations::stop(&api.operations, call.request, &call.actor, call.path("id")?)).audited("operation.stop"),
     row(Post, "/api/operations/{id}/retry", May(Run), "retryOperation", |api, call| runs::retry(&api.operations, call.request, &call.actor, call.path("id")?)).audited("operation.retry"),
     row(Get, "/api/operations/{id}/groups", May(ReadOperations), "groupOperation", |api, call| groups::show(&api.operations, call.request, call.path("id")?)),
@@ -135,13 +139,13 @@ static ROUTES: &[Route] = &[
     row(Get, "/api/terminal/workspaces/{id}", May(ReadTerminals), "getWorkspace", |api, call| terminal::one(&api.terminals, call.path("id")?)),
     row(Delete, "/api/terminal/workspaces/{id}", May(OpenTerminal), "deleteWorkspace", |api, call| terminal::delete(&api.terminals, call)).audited("workspace.delete"),
     row(Put, "/api/terminal/workspaces/{id}/panes", May(OpenTerminal), "assignPanes", |api, call| terminal::assign(&api.terminals, call)).audited("workspace.assign"),
-    row(Post, "/api/terminal/workspaces/{id}/connect-all", May(OpenTerminal), "connectWorkspace", |api, call| terminal::connect_all(&api.terminals, call)).audited("workspace.connect"),
+    row(Post, "/api/terminal/workspaces/{id}/connect-all", May(OpenTerminal), "connectWorkspace", |api, call| terminal::connect_all(&api.terminals, call)).audited("workspace.connect").waiting(),
     row(Get, "/api/terminal/workspaces/{id}/ws", Ticket(OpenTerminal), "openTerminal", |api, call| socket::open(&api.terminals, &api.auth, &api.sockets, call.request, call.caller()?, call.path("id")?)).audited("terminal.attach"),
     row(Get, "/api/recordings", May(ReadTerminals), "listRecordings", |api, _| recordings::list(&api.recordings)),
     row(Get, "/api/recordings/{id}", May(ReadTerminals), "getRecording", |api, call| recordings::one(&api.recordings, call)).audited("recording.read"),
     row(Delete, "/api/recordings/{id}", May(DeleteRecording), "deleteRecording", |api, call| recordings::delete(&api.recordings, call)).audited("recording.delete"),
     row(Get, "/api/git/status", May(ReadSync), "getSyncStatus", |api, _| git::status(&api.sync)),
-    row(Post, "/api/git/sync", May(Act::Sync), "sync", |api, call| git::sync(&api.sync, call.request, &call.actor)).audited("sync.run"),
+    row(Post, "/api/git/sync", May(Act::Sync), "sync", |api, call| git::sync(&api.sync, call.request, &call.actor)).audited("sync.run").waiting(),
     row(Post, "/api/git/webhook", Open, "receivePush", |api, call| git::webhook(&api.sync, &api.limits, call)).audited("sync.webhook"),
     row(Get, "/api/openapi.json", May(ReadServer), "getOpenApi", |api, _| openapi::show(&api.document)),
 ];
@@ -155,7 +159,7 @@ impl Api {
             Some(route) => self.answer(route, request),
             None => self.no_route(request),
         };
-        let response = answer.unwrap_or_else(|error| error::reply(&error, request));
+        let response = answer.unwrap_or_else(|error| error::reply(&error, request, route));
         self.metrics.count(route, response.status(), begun.elapsed());
         response
     }
@@ -175,6 +179,7 @@ impl Api {
             caller.require(act)?;
         }
         json::known_parameters(call.request, self.document.query(call.route))?;
+        let _place = call.route.waits.then(|| self.places.take()).transpose()?;
         (call.route.handler)(self, call)
     }
 
@@ -219,6 +224,8 @@ impl Api {
         if self.metrics_auth {
             let found = self.auth.authenticate(bearer(request));
             self.counted(found, request)?.require(ReadServer)?;
+        } else {
+            self.limits.stranger(request.client)?;
         }
         metrics::show(&self.metrics, &self.sources)
     }

@@ -19,8 +19,8 @@ use crate::operations::{
 };
 
 /// Operations on a page when the request does not say, and at most.
-const PAGE: usize = 50;
-const LARGEST_PAGE: usize = 500;
+const PAGE: u32 = 50;
+const LARGEST_PAGE: u32 = 500;
 /// Bytes of output up to which an operation is answered in one piece.
 pub(super) const AT_ONCE: usize = 2 << 20;
 
@@ -32,6 +32,7 @@ struct Shape<'a> {
     targets: &'a [String],
     flags: &'a BTreeMap<String, Vec<String>>,
     concurrency: usize,
+    on_failure: &'static str,
     waves: Option<Vec<&'a [String]>>,
     max_failures: usize,
     status: &'static str,
@@ -87,7 +88,8 @@ pub(super) fn list(operations: &Operations, call: &Request) -> Result<Response> 
         script: call.query("script").map(str::to_owned),
     };
     let cursor = call.query("cursor").map(read_cursor).transpose()?;
-    let page = operations.list(&filter, cursor, limit(call)?)?;
+    let limit = json::number(call, "limit", PAGE, 1..=LARGEST_PAGE)?;
+    let page = operations.list(&filter, cursor, limit as usize)?;
     let shapes: Vec<_> = page.operations.iter().map(|one| shape(one, None)).collect();
     json::reply(200, &json!({ "operations": shapes, "next_cursor": page.next.map(write_cursor) }))
 }
@@ -96,7 +98,7 @@ pub(super) fn list(operations: &Operations, call: &Request) -> Result<Response> 
 /// a large answer is made and sent log by log. With `output=false` the logs are without output.
 pub(super) fn one(operations: &Arc<Operations>, call: &Request, id: &str) -> Result<Response> {
     let id: Id = id.parse()?;
-    let with_output = with_output(call)?;
+    let with_output = json::flag(call, "output")?.unwrap_or(true);
     let (operation, logs, size) = operations.view(id)?;
     let head = serde_json::to_string(&shape(&operation, Some(Vec::new())))
         .map_err(|error| Error::Internal(error.to_string()))?;
@@ -143,14 +145,6 @@ pub(super) fn stop(
     json::reply(200, &json!({ "success": true }))
 }
 
-fn with_output(call: &Request) -> Result<bool> {
-    match call.query("output") {
-        None | Some("true") => Ok(true),
-        Some("false") => Ok(false),
-        Some(text) => Err(Error::invalid("output", format!("{text:?} is neither true nor false"))),
-    }
-}
-
 fn statuses(text: Option<&str>) -> Result<Vec<Status>> {
     let words = text.into_iter().flat_map(|text| text.split(','));
     words.map(|word| Status::named("status", word)).collect()
@@ -161,14 +155,6 @@ fn time(call: &Request, name: &str) -> Result<Option<i64>> {
     parse_time(text).map(Some).ok_or_else(|| {
         let hint = "write 2026-05-01T10:00:00Z, 2026-05-01 or milliseconds since the epoch";
         Error::invalid(name, format!("{text:?} is not a time\n{hint}"))
-    })
-}
-
-fn limit(call: &Request) -> Result<usize> {
-    let Some(text) = call.query("limit") else { return Ok(PAGE) };
-    text.parse().ok().filter(|limit| (1..=LARGEST_PAGE).contains(limit)).ok_or_else(|| {
-        let range = format!("a whole number from 1 to {LARGEST_PAGE}");
-        Error::invalid("limit", format!("{text:?} is not {range}"))
     })
 }
 
@@ -194,6 +180,7 @@ fn shape<'a>(operation: &'a Operation, logs: Option<Vec<LogShape<'a>>>) -> Shape
         targets: &operation.targets,
         flags: &operation.flags,
         concurrency: operation.concurrency,
+        on_failure: if operation.keep_going { "continue" } else { "stop" },
         waves: operation.waves(),
         max_failures: operation.max_failures,
         status: operation.status.as_str(),

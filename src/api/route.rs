@@ -43,6 +43,8 @@ pub(super) struct Route {
     pub(super) id: &'static str,
     /// The name of the act in the audit log; none when nothing is changed or opened.
     pub(super) audit: Option<&'static str>,
+    /// Whether it waits for machines or for Git.
+    pub(super) waits: bool,
     /// What answers it.
     pub(super) handler: Handler,
 }
@@ -55,13 +57,19 @@ pub(super) const fn row(
     id: &'static str,
     handler: Handler,
 ) -> Route {
-    Route { method, template, access, id, audit: None, handler }
+    Route { method, template, access, id, audit: None, waits: false, handler }
 }
 
 impl Route {
     /// The row, audited under this name.
     pub(super) const fn audited(mut self, action: &'static str) -> Route {
         self.audit = Some(action);
+        self
+    }
+
+    /// The row of a call that waits for machines or for Git, so it needs a place.
+    pub(super) const fn waiting(mut self) -> Route {
+        self.waits = true;
         self
     }
 

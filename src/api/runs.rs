@@ -30,12 +30,25 @@ struct Run {
     max_failures: Option<Amount>,
 }
 
+/// As a text: what is derived for a word of an enum also takes an object, `{"stop": null}`.
 #[derive(Deserialize, Default, PartialEq)]
-#[serde(rename_all = "lowercase")]
+#[serde(try_from = "String")]
 enum OnFailure {
     #[default]
     Stop,
     Continue,
+}
+
+impl TryFrom<String> for OnFailure {
+    type Error = String;
+
+    fn try_from(word: String) -> Result<OnFailure, String> {
+        match &*word {
+            "stop" => Ok(OnFailure::Stop),
+            "continue" => Ok(OnFailure::Continue),
+            _ => Err(format!("{word:?} is neither \"stop\" nor \"continue\"")),
+        }
+    }
 }
 
 fn yes() -> bool {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::json;
+use super::json::{self, Object};
 use crate::auth::Caller;
 use crate::clock::{Clock, rfc3339};
 use crate::error::Result;
@@ -17,11 +17,11 @@ struct Query {
     table: String,
     columns: Option<Vec<String>>,
     #[serde(default)]
-    filters: Vec<Filter>,
+    filters: Vec<Object<Filter>>,
     #[serde(default)]
-    sort: Vec<Sort>,
+    sort: Vec<Object<Sort>>,
     #[serde(default)]
-    page: Page,
+    page: Object<Page>,
 }
 
 #[derive(Deserialize)]
@@ -73,18 +73,18 @@ struct Meta {
 
 /// `POST /api/tables/query`
 pub(super) fn query(store: &Store, call: &Request, caller: &Caller) -> Result<Response> {
-    let Query { table, columns, filters, sort, page } = json::decode(call)?;
+    let Query { table, columns, filters, sort, page: Object(page) } = json::decode(call)?;
     let table = tables::find(&table)?;
     caller.require(table.act)?;
     let request = tables::Request {
         columns,
         filters: filters
             .into_iter()
-            .map(|one| FilterRequest { column: one.col, op: one.op, value: one.val })
+            .map(|Object(one)| FilterRequest { column: one.col, op: one.op, value: one.val })
             .collect(),
         sort: sort
             .into_iter()
-            .map(|one| SortRequest { column: one.col, direction: one.dir })
+            .map(|Object(one)| SortRequest { column: one.col, direction: one.dir })
             .collect(),
         size: page.size,
         cursor: page.cursor,

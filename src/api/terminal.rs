@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::json;
+use super::json::{self, Object};
 use super::route::Call;
 use crate::error::{Error, Result};
 use crate::http::Response;
@@ -22,7 +22,7 @@ struct Create {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Assign {
-    panes: Vec<Wish>,
+    panes: Vec<Object<Wish>>,
 }
 
 #[derive(Deserialize)]
@@ -109,7 +109,7 @@ pub(super) fn delete(terminals: &Terminals, call: &Call<'_>) -> Result<Response>
     Ok(Response::new(204))
 }
 
-fn wish((number, one): (usize, Wish)) -> Result<Assignment> {
+fn wish((number, Object(one)): (usize, Object<Wish>)) -> Result<Assignment> {
     let unknown = |_| {
         let text = format!("{:?} is not A, B, C or D", one.pane);
         Error::invalid(format!("panes[{number}].pane"), text)

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
+use crate::hex;
+
 /// SHA-256.
 pub(super) type Hash = [u8; 32];
 
@@ -19,8 +21,7 @@ pub struct Head {
 /// As `ID:HASH`, to be written down outside.
 impl fmt::Display for Head {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:", self.id)?;
-        self.hash.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        write!(f, "{}:{}", self.id, hex::write(&self.hash))
     }
 }
 
@@ -30,14 +31,7 @@ impl FromStr for Head {
     fn from_str(text: &str) -> Result<Head, String> {
         let wrong = || format!("{text:?} is not ID:HASH as printed by audit verify");
         let (id, digits) = text.split_once(':').ok_or_else(wrong)?;
-        if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return Err(wrong());
-        }
-        let mut hash = [0; 32];
-        for (index, byte) in hash.iter_mut().enumerate() {
-            let pair = &digits[2 * index..2 * index + 2];
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| wrong())?;
-        }
+        let hash = hex::read(digits).ok_or_else(wrong)?;
         Ok(Head { id: id.parse().map_err(|_| wrong())?, hash })
     }
 }

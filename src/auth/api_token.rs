@@ -10,6 +10,7 @@ use super::store::{self, tokens};
 use super::{Auth, Caller, Kind, Role, TokenRef};
 use crate::audit::{self, Actor, Entry};
 use crate::error::{Error, Noun, Result};
+use crate::random;
 
 /// How each begins, so that people and secret scanners know what they have found.
 const PREFIX: &str = "lko_";
@@ -84,10 +85,10 @@ impl Auth {
         if role > caller.role {
             return Err(Error::Forbidden { needs: role.as_str() });
         }
-        let text = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(super::random_bytes::<32>()?));
+        let text = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(random::bytes::<32>()?));
         let now = self.clock.now();
         let token = ApiToken {
-            id: super::random_name()?,
+            id: random::name()?,
             name: wanted.name.to_owned(),
             username: caller.username.clone(),
             role,

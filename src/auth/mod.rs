@@ -21,6 +21,7 @@ use std::time::Duration;
 use crate::audit::{self, Actor, Entry, Refusals};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
+use crate::random;
 use crate::store::Store;
 
 use login::Purpose;
@@ -250,7 +251,7 @@ impl Auth {
     /// Gives `account` another password, unless it has another one already.
     fn replace_password(&self, account: Account, new: &str, actor: &Actor) -> Result<Session> {
         let hash = self.hasher.slot()?.hash(new)?;
-        let generation = random_name()?;
+        let generation = random::name()?;
         let username = &account.user.username;
         let changed = self.store.write(|tx| {
             // While we hashed, an admin may have set another password or removed the user.
@@ -296,20 +297,4 @@ impl fmt::Debug for Session {
 
 fn millis(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
-}
-
-fn random_bytes<const N: usize>() -> Result<[u8; N]> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Error::Internal(format!("the system gave no random bytes: {error}")))?;
-    Ok(bytes)
-}
-
-/// A name of 128 random bits, which nothing else has.
-fn random_name() -> Result<String> {
-    Ok(hex(&random_bytes::<16>()?))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -8,6 +8,7 @@ use argon2::password_hash::{self, PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
 
 use crate::error::{Error, Result};
+use crate::random;
 use crate::threads::lock;
 
 /// NIST SP 800-63B (revision 3), 5.1.1.2: at least 8, each code point counted as one.
@@ -54,7 +55,7 @@ pub(super) fn check(field: &str, password: &str) -> Result<()> {
 pub(super) fn random() -> Result<String> {
     // 32 signs, none of which looks like another, so that a byte picks each equally often.
     const SIGNS: &[u8; 32] = b"23456789abcdefghijkmnpqrstuvwxyz";
-    let bytes: [u8; 20] = super::random_bytes()?;
+    let bytes: [u8; 20] = random::bytes()?;
     let signs: Vec<char> = bytes.iter().map(|byte| SIGNS[usize::from(byte % 32)].into()).collect();
     let groups: Vec<String> = signs.chunks(5).map(|group| group.iter().collect()).collect();
     Ok(groups.join("-"))

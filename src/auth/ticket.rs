@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::Caller;
 use crate::error::{Error, Result};
 use crate::threads::lock;
+use crate::{hex, random};
 
 /// How long a ticket can be used.
 const SECONDS: u64 = 30;
@@ -43,7 +44,7 @@ struct Entry {
 
 impl Tickets {
     pub(super) fn issue(&self, caller: &Caller, now: i64) -> Result<Ticket> {
-        let ticket = super::hex(&super::random_bytes::<32>()?);
+        let ticket = hex::write(&random::bytes::<32>()?);
         let until = now.saturating_add(SECONDS as i64 * 1_000);
         let mut waiting = lock(&self.0);
         waiting.retain(|_, entry| now < entry.until);

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use crate::error::{Error, Result};
+use crate::random;
 
 /// Longer than any token of ours, which has less than 500 bytes.
 const MOST_BYTES: usize = 4_096;
@@ -70,7 +71,7 @@ impl Keys {
             sub: user.to_owned(),
             iat,
             exp: iat.saturating_add(super::millis(self.life) / 1_000),
-            jti: super::random_name()?,
+            jti: random::name()?,
             generation: generation.to_owned(),
         };
         let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.sign)
@@ -148,8 +149,10 @@ mod tests {
     fn the_signature_is_hmac_sha256() {
         let tag = Hs256::new(Algorithm::HS256, b"Jefe").unwrap();
         let tag = tag.try_sign(b"what do ya want for nothing?").unwrap();
-        let tag: String = tag.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(tag, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+        assert_eq!(
+            crate::hex::write(&tag),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        );
     }
 
     #[test]
@@ -175,7 +178,7 @@ mod tests {
 
     #[test]
     fn the_longest_user_name_makes_a_token_far_below_the_limit() {
-        let generation = super::super::random_name().unwrap();
+        let generation = random::name().unwrap();
         let (token, _) = keys().issue(&"x".repeat(64), &generation, i64::MAX).unwrap();
         assert!(token.len() < 500, "{}", token.len());
         keys().check(&token).unwrap();

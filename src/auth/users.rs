@@ -6,6 +6,7 @@ use super::store::{self, Account};
 use super::{Auth, Role, User, password};
 use crate::audit::{self, Actor, Entry};
 use crate::error::{Error, Noun, Result};
+use crate::random;
 
 /// The longest user name.
 const MOST_BYTES: usize = 64;
@@ -142,7 +143,7 @@ impl Auth {
         Ok(Account {
             user: User { username: username.to_owned(), role },
             password_hash: self.hasher.slot()?.hash(password)?,
-            generation: super::random_name()?,
+            generation: random::name()?,
         })
     }
 
@@ -150,7 +151,7 @@ impl Auth {
     fn new_password(&self, username: &str, password: &str) -> Result<(String, String)> {
         password::check("password", password)?;
         found(username, self.store.read(|c| store::account(c, username))?)?;
-        Ok((self.hasher.slot()?.hash(password)?, super::random_name()?))
+        Ok((self.hasher.slot()?.hash(password)?, random::name()?))
     }
 }
 

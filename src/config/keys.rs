@@ -56,9 +56,9 @@ Api "api" {
     cors_origins: Vec<String> = list();
     /// The largest request body.
     max_request_size: usize = bytes(10_485_760, 1_024..=1 << 30);
-    /// How long a request may take, from its first byte to its answer.
+    /// How long a request may take to arrive, then to wait for a worker, and how long a call begins checks of machines.
     request_timeout: Duration = seconds(60, 1..=3_600);
-    /// Requests that are worked on at the same time.
+    /// Requests that are worked on at the same time; half of them may wait for machines or for Git.
     worker_threads: usize = number(10, 1..=512);
     /// Open connections in all.
     max_connections: usize = number(1_024, 1..=65_536);

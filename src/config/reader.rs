@@ -66,7 +66,10 @@ impl Reader {
     ) -> Entry<'_> {
         let place = (section.to_owned(), name.to_owned());
         let value = self.overrides.remove(&place).or_else(|| self.values.get(&place).cloned());
-        let value = value.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        let mut value = value.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        if value.take_if(|text| text.contains(char::REPLACEMENT_CHARACTER)).is_some() {
+            self.problem(section, name, "is not UTF-8, or was not when it was written");
+        }
         let (default, values) = (String::new(), String::new());
         self.keys.push(Key { section, name, default, values, about: about.trim() });
         Entry { reader: self, section, name, value }

@@ -28,9 +28,7 @@ pub(super) fn examine(config: &Config, tell: Tell<'_>) -> Result<Option<Store>> 
         examined.damage.iter().try_for_each(|one| tell(Finding::wrong(PART, one, RESTORE)))?;
         return Ok(None);
     }
-    let counts: Vec<_> =
-        examined.rows.iter().map(|(noun, rows)| format!("{rows} {noun}")).collect();
-    tell(Finding::good(PART, format!("whole; {}", counts.join(", "))))?;
+    tell(Finding::good(PART, format!("whole; {}", examined.counts())))?;
     let store = match Store::look(path) {
         Ok(store) => store,
         Err(error) => {

@@ -8,6 +8,7 @@ use super::{Finding, Tell};
 use crate::clock::{Clock, rfc3339};
 use crate::config::Config;
 use crate::error::Result;
+use crate::store::beside;
 
 /// Before this program was written, in milliseconds since the epoch.
 const PAST: i64 = 1_760_000_000_000;
@@ -46,12 +47,7 @@ fn newest(config: &Config) -> i64 {
 }
 
 fn database_files(config: &Config) -> Vec<PathBuf> {
-    let with = |end: &str| {
-        let mut name = config.database.as_os_str().to_owned();
-        name.push(end);
-        PathBuf::from(name)
-    };
-    ["", "-wal", "-shm"].into_iter().map(with).collect()
+    ["", "-wal", "-shm"].map(|end| beside(&config.database, end)).to_vec()
 }
 
 /// Whether nobody else can read what is secret, and the server can write what is its own.

@@ -1,5 +1,5 @@
 //! A look at an installation from outside, part by part: each finding says what is wrong and what
-//! to do. Nothing is changed, and nothing needs a running server.
+//! to do. Nothing needs a running server, and nothing is changed, but by the look through a proxy.
 
 use std::fmt;
 use std::path::Path;
@@ -76,7 +76,8 @@ impl fmt::Display for Finding {
 type Tell<'a> = &'a mut dyn FnMut(Finding) -> Result<()>;
 
 /// Looks at everything; `url` is where users reach the server, by way of its proxy, and `token` one
-/// of an operator.
+/// of an operator. Without `url` nothing is changed. With it there is one login that fails, for a
+/// name that nobody has, and with a token a workspace without panes, which is removed again.
 ///
 /// # Errors
 /// Those of `tell`; what is wrong with the installation is a finding.

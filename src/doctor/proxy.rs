@@ -1,5 +1,7 @@
 //! The way to the server: whether it answers, also through its proxy, which must say whose request
-//! it passes on. Requests are made by curl, as there is no TLS client in the program.
+//! it passes on. Requests are made by curl, as there is no TLS client in the program. What passes
+//! through a proxy shows only by passing something: a login that fails, and with a token a workspace
+//! that is removed again.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -12,6 +14,10 @@ use crate::ssh::program::nonce;
 use crate::store::Store;
 
 const PART: &str = "proxy";
+/// Where sites that are right stand.
+const SAMPLES: &str = "nginx.conf and Caddyfile in share/linkops, or in deploy/proxy of the source";
+/// Our own address is never behind the proxy that the environment names.
+const DIRECT: [&str; 2] = ["--noproxy", "*"];
 
 /// What curl was told.
 struct Answer {
@@ -33,6 +39,7 @@ pub(super) fn examine(
     if !healthy(
         "server",
         &own,
+        &DIRECT,
         "start it: systemctl start linkopsd; then: journalctl -u linkopsd",
         tell,
     )? {
@@ -46,8 +53,8 @@ pub(super) fn examine(
             "linkopsd doctor --url https://linkops.example.org",
         ));
     };
-    let advice = "compare the proxy's site with those in share/doc/linkops or deploy/proxy";
-    if !healthy(PART, url, advice, tell)? {
+    let advice = format!("compare the proxy's site with {SAMPLES}");
+    if !healthy(PART, url, &[], &advice, tell)? {
         return Ok(());
     }
     if let Some(store) = store {
@@ -64,8 +71,14 @@ pub(super) fn examine(
 }
 
 /// Whether our own server answers there.
-fn healthy(part: &'static str, url: &str, advice: &str, tell: Tell<'_>) -> Result<bool> {
-    let finding = match curl(&format!("{url}/health"), &[]) {
+fn healthy(
+    part: &'static str,
+    url: &str,
+    more: &[&str],
+    advice: &str,
+    tell: Tell<'_>,
+) -> Result<bool> {
+    let finding = match curl(&format!("{url}/health"), more) {
         Err(why) => Finding::failed(part, &format!("{url} does not answer: {why}"), advice),
         Ok(answer) if answer.status == "200" && answer.body.contains(env!("CARGO_PKG_VERSION")) => {
             Finding::good(part, format!("answers at {url}"))
@@ -114,7 +127,7 @@ fn address(config: &Config, url: &str, store: &Store) -> Result<Finding> {
 
 /// Whether a WebSocket passes: on a workspace of its own, which has no machine.
 fn socket(url: &str, token: &str) -> Finding {
-    const ADVICE: &str = "let it pass Upgrade and Connection on: see the samples in deploy/proxy";
+    let advice = format!("let it pass Upgrade and Connection on, as do {SAMPLES}");
     let secret = format!("Authorization: Bearer {token}\n");
     let places = format!("{url}/api/terminal/workspaces");
     let json = ["--header", "Content-Type: application/json", "--data-binary"];
@@ -144,9 +157,9 @@ fn socket(url: &str, token: &str) -> Finding {
         (Ok(answer), Ok(_)) if answer.status == "101" => Finding::good(PART, "WebSockets pass"),
         (Ok(answer), _) => {
             let text = format!("a WebSocket was answered with {}, not 101", answer.status);
-            Finding::wrong(PART, text, ADVICE)
+            Finding::wrong(PART, text, advice)
         }
-        (Err(why), _) => Finding::failed(PART, &why, ADVICE),
+        (Err(why), _) => Finding::failed(PART, &why, &advice),
     }
 }
 

@@ -1,9 +1,7 @@
 //! Enrolment: a machine proves that it is the one the inventory means by a client-id file, which
 //! is read over SSH and compared. A machine that cannot be reached has not proved anything.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -16,18 +14,17 @@ use crate::inventory::{self, Machine, route};
 use crate::ssh::program::Program;
 use crate::ssh::{Dial, Failure, Kind, Line};
 use crate::store::Store;
-use crate::threads::{Handle, Latch, lock, spawn};
+use crate::threads::Latch;
 
 use turns::Turns;
 
+mod many;
 mod place;
 pub mod store;
 mod turns;
 
 pub use place::Placed;
 
-/// The most machines checked at the same time.
-const SIDE_BY_SIDE: usize = 16;
 /// The longest file that is looked into; a client id is much shorter. The check that goes with a
 /// script (operations/remote/run.sh) has the same limit.
 const LONGEST_FILE: usize = 4095;
@@ -93,10 +90,15 @@ impl Enrollment {
     /// There is no such machine, or the database fails. A check that fails is no error: it is a
     /// result that says why.
     pub fn verify(&self, id: &str, actor: &Actor) -> Result<Checked> {
-        let found = self.inspect(id, &self.stop)?;
+        self.keep(self.inspect(id, &self.stop)?, actor)
+    }
+
+    /// Stores what a check found that somebody asked for.
+    fn keep(&self, found: Inspection, actor: &Actor) -> Result<Checked> {
+        let entry = entry(&found.machine.id, &found.checked);
         self.store.write(|tx| {
             store::record_verified(tx, &found)?;
-            audit::store::record(tx, found.checked.verified_at, actor, &entry(id, &found.checked))
+            audit::store::record(tx, found.checked.verified_at, actor, &entry)
         })?;
         Ok(found.checked)
     }
@@ -108,39 +110,17 @@ impl Enrollment {
     /// There is no such machine, the database fails, or the server stops.
     pub fn inspect(&self, id: &str, cut: &Latch) -> Result<Inspection> {
         let _turn = self.turns.take(id);
+        self.look(id, cut)
+    }
+
+    /// [`Enrollment::inspect`] for whoever has the turn.
+    fn look(&self, id: &str, cut: &Latch) -> Result<Inspection> {
         let chain = self.store.read(|db| inventory::store::chain(db, id))?;
         let Some(machine) = chain.last() else {
             return Err(Error::Internal(format!("{id:?} has no way to it")));
         };
         let (checked, latency) = self.check(&chain, machine, cut)?;
         Ok(Inspection { machine: machine.clone(), checked, latency })
-    }
-
-    /// Checks machines side by side.
-    ///
-    /// # Errors
-    /// One of them does not exist; nothing has been checked then.
-    pub fn verify_many(
-        &self,
-        ids: Vec<String>,
-        actor: &Actor,
-    ) -> Result<BTreeMap<String, Checked>> {
-        self.store.read(|db| {
-            ids.iter().try_for_each(|id| inventory::store::machine(db, id).map(|_| ()))
-        })?;
-        let (next, results) = (AtomicUsize::new(0), Mutex::default());
-        let work = Arc::new(Work { ids, actor: actor.clone(), next, results });
-        let helpers: Vec<Handle> = (1..work.ids.len().min(SIDE_BY_SIDE))
-            .map_while(|number| {
-                let (this, work) = (self.clone(), Arc::clone(&work));
-                // Fewer threads than wished for only means that it takes longer.
-                spawn(format!("verify-{number}"), move || work.run(&this)).ok()
-            })
-            .collect();
-        work.run(self);
-        helpers.into_iter().for_each(Handle::join);
-        let results = std::mem::take(&mut *lock(&work.results));
-        results.into_iter().map(|(id, result)| Ok((id, result?))).collect()
     }
 
     /// What the machine shows, and the milliseconds it took to answer on an open connection.
@@ -259,22 +239,6 @@ impl Enrollment {
             error: Some(error),
             verified_at: self.clock.now(),
             reached: false,
-        }
-    }
-}
-
-struct Work {
-    ids: Vec<String>,
-    actor: Actor,
-    next: AtomicUsize,
-    results: Mutex<Vec<(String, Result<Checked>)>>,
-}
-
-impl Work {
-    fn run(&self, enrollment: &Enrollment) {
-        while let Some(id) = self.ids.get(self.next.fetch_add(1, Ordering::SeqCst)) {
-            let result = enrollment.verify(id, &self.actor);
-            lock(&self.results).push((id.clone(), result));
         }
     }
 }

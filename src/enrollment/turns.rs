@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Instant;
 
 use crate::threads::lock;
 
@@ -27,6 +28,22 @@ impl Turns {
         }
         Turn { turns: self, id: id.to_owned() }
     }
+
+    /// The same for somebody whose time ends: none when it is over.
+    pub(super) fn take_until(&self, id: &str, deadline: Instant) -> Option<Turn<'_>> {
+        let mut taken = lock(&self.taken);
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            if taken.insert(id.to_owned()) {
+                return Some(Turn { turns: self, id: id.to_owned() });
+            }
+            let waited = self.free.wait_timeout(taken, left);
+            taken = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
 }
 
 impl Drop for Turn<'_> {
@@ -40,6 +57,7 @@ impl Drop for Turn<'_> {
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
 
     use super::*;
     use crate::threads::spawn;
@@ -66,5 +84,18 @@ mod tests {
         threads.into_iter().for_each(crate::threads::Handle::join);
         assert_eq!(inside.load(Ordering::SeqCst), 0, "a thread that panics would leave 1");
         assert_eq!(crate::threads::lock(&turns.taken).len(), 1);
+    }
+    #[test]
+    fn whoever_has_no_time_gets_no_turn() {
+        let turns = Turns::default();
+        let (now, later) = (Instant::now(), Instant::now() + Duration::from_secs(60));
+        assert!(turns.take_until("vps-01", now).is_none(), "also when it is free");
+        let turn = turns.take_until("vps-01", later);
+        assert!(turn.is_some());
+        let soon = Instant::now() + Duration::from_millis(20);
+        assert!(turns.take_until("vps-01", soon).is_none());
+        assert!(turns.take_until("vps-02", later).is_some());
+        drop(turn);
+        assert!(turns.take_until("vps-01", later).is_some());
     }
 }

@@ -68,10 +68,10 @@ impl fmt::Display for Error {
             Error::NotBash { script, reason } => {
                 write!(f, "script {script:?} is not a bash script: {reason}")
             }
-            Error::Flag { script, flag, declared } => write!(
-                f,
-                "script {script:?} does not declare the flag {flag:?}\nit declares {declared:?}"
-            ),
+            Error::Flag { script, flag, declared } => {
+                let flag = without_value(flag);
+                write!(f, "script {script:?} does not declare the flag {flag:?}\nit declares {declared:?}")
+            }
             Error::TooManyOperations => {
                 f.write_str("too many operations are waiting\ntry again when some have ended")
             }
@@ -105,6 +105,9 @@ impl fmt::Display for Error {
                 "pages of {origin:?} may not open a WebSocket here\n\
                  add the origin to [api] cors_origins, or let the proxy pass the Host header on"
             ),
+            Error::Busy => f.write_str(
+                "too many calls wait for machines or for Git already\ntry again in a moment",
+            ),
             Error::ShuttingDown => f.write_str("the server is stopping\ntry again in a moment"),
             Error::Internal(text) => f.write_str(text),
         }
@@ -118,6 +121,11 @@ impl fmt::Display for YamlProblem {
             None => write!(f, "{}: {}", self.file, self.message),
         }
     }
+}
+
+/// The name of a flag; behind it may be a password, even where the name has a typing error.
+pub fn without_value(flag: &str) -> String {
+    flag.split_once('=').map_or_else(|| flag.to_owned(), |(name, _)| format!("{name}=…"))
 }
 
 /// One problem stands behind the title; several get a line each.

@@ -83,10 +83,9 @@ fn blocks(text: &str, remarks: &mut BTreeSet<String>) -> Result<Vec<Block>> {
                 remarks.insert(format!("line {number}: the file of Include is not read"));
             }
             _ => {
-                let block = blocks.last_mut().into_iter().next();
-                block.into_iter().for_each(|one| {
-                    one.values.push((keyword.clone(), arguments.join(" ")));
-                });
+                if let Some(block) = blocks.last_mut() {
+                    block.values.push((keyword, arguments.join(" ")));
+                }
             }
         }
     }

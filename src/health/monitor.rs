@@ -19,9 +19,6 @@ use crate::error::{Error, Result};
 use crate::store::Store;
 use crate::threads::{Handle, Latch, guard, spawn};
 
-/// The longest wait when nothing is due: no machine is known.
-const IDLE: Duration = Duration::from_secs(3_600);
-
 /// What the monitor is told.
 pub(super) enum Event {
     /// The inventory may have changed.
@@ -49,6 +46,9 @@ pub(super) struct Monitor {
     check: Arc<Check>,
     schedule: Schedule,
     running: BTreeMap<String, Running>,
+    /// When the inventory is read anew even if nobody tells of a sync.
+    follow: Instant,
+    interval: Duration,
     timeout: Duration,
     concurrency: usize,
     jobs: Sender<Job>,
@@ -80,6 +80,8 @@ impl Monitor {
             check,
             schedule: Schedule::new(settings.interval),
             running: BTreeMap::new(),
+            follow: Instant::now(),
+            interval: settings.interval,
             timeout: settings.timeout,
             concurrency: settings.concurrency,
             jobs,
@@ -91,8 +93,10 @@ impl Monitor {
 
     /// Until [`Event::Stop`].
     pub(super) fn keep(mut self) {
-        self.follow();
         loop {
+            if self.follow <= Instant::now() {
+                self.follow();
+            }
             self.begin();
             match self.inbox.recv_deadline(self.next()) {
                 Ok(Event::Synced) => self.follow(),
@@ -106,8 +110,11 @@ impl Monitor {
         self.workers.into_iter().for_each(Handle::join);
     }
 
-    /// Reads the inventory anew. When the database fails, the schedule stays as it is.
+    /// Reads the inventory anew. When the database fails, the schedule stays as it is. `linkopsd
+    /// sync`, a process of its own, changes the inventory too: so it is read at least once in an
+    /// interval.
     fn follow(&mut self) {
+        self.follow = Instant::now() + self.interval;
         match self.check.machines() {
             Ok(machines) => self.schedule.follow(machines, Instant::now()),
             Err(error) => {
@@ -147,8 +154,7 @@ impl Monitor {
     fn next(&self) -> Instant {
         let uncut = self.running.values().filter(|one| !one.cut.is_set());
         let due = self.schedule.next().filter(|_| self.running.len() < self.concurrency);
-        let next = uncut.map(|one| one.deadline).chain(due).min();
-        next.unwrap_or_else(|| Instant::now() + IDLE)
+        uncut.map(|one| one.deadline).chain(due).fold(self.follow, Instant::min)
     }
 }
 

@@ -53,8 +53,11 @@ pub fn histories(db: &Connection, limit: u32) -> Result<Vec<(String, Vec<Point>)
     ids.into_iter().map(|id| history(db, &id, limit).map(|points| (id, points))).collect()
 }
 
-/// Writes and changes nothing: only to see whether the database takes it.
-pub(super) fn touch(tx: &Transaction<'_>) -> Result<()> {
+/// Reads, and may write what is there already: only to see whether the database takes it.
+pub(super) fn touch(tx: &Transaction<'_>, write: bool) -> Result<()> {
     let version: u32 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    Ok(tx.pragma_update(None, "user_version", version)?)
+    if write {
+        tx.pragma_update(None, "user_version", version)?;
+    }
+    Ok(())
 }

@@ -1,19 +1,24 @@
 //! What LinkOps itself stands on: the database, the keys, the repository, the disk.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use rustix::fs::statvfs;
 
 use crate::error::Result;
 use crate::inventory::sync::{Phase, Sync};
 use crate::store::Store;
+use crate::threads::lock;
 
 use super::store;
 
 /// With less room than this on the disk, nothing can be written for long.
 const LEAST_ROOM: u64 = 64 << 20;
+
+/// A database that has taken a write is only asked for its lock until then: whoever asks how we
+/// are must not be able to make the disk work.
+const UNTIL_NEXT_WRITE: Duration = Duration::from_secs(60);
 
 /// How a component is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +68,8 @@ pub struct Vitals {
     pub latency_warning: Duration,
     /// A machine that answers slower than this is shown as very slow.
     pub latency_critical: Duration,
+    /// When the database has last taken what was written only to try it.
+    pub written: Mutex<Option<Instant>>,
 }
 
 impl Vitals {
@@ -79,7 +86,12 @@ impl Vitals {
     }
 
     fn database(&self) -> Component {
-        let asked = self.store.write(store::touch);
+        let mut written = lock(&self.written);
+        let recently = written.is_some_and(|at| at.elapsed() < UNTIL_NEXT_WRITE);
+        let asked = self.store.write(|tx| store::touch(tx, !recently));
+        if asked.is_ok() && !recently {
+            *written = Some(Instant::now());
+        }
         judge("database", asked.map(|()| "reads and writes".to_owned()))
     }
 

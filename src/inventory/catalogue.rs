@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::Script;
 use super::store::{self, Synced};
 use crate::error::{Error, Result};
+use crate::hex;
 use crate::store::Store;
 
 /// A script as it stands in the repository.
@@ -58,8 +59,7 @@ impl Catalogue {
             };
             match read_script(&self.trees.join(&commit), &script) {
                 Ok(text) => {
-                    let sha256 = Sha256::digest(&text);
-                    let sha256 = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+                    let sha256 = hex::write(&Sha256::digest(&text));
                     return Ok(ScriptText { script, text, sha256, commit });
                 }
                 // A sync may have removed the tree since the database named it: look once more.

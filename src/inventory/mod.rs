@@ -13,7 +13,7 @@ pub mod yaml;
 pub use git::redact;
 pub use place::Place;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Unenrolled};
 use crate::words::{unknown, words};
 
 /// Where a machine keeps its client id unless the inventory says otherwise.
@@ -245,5 +245,17 @@ impl Machine {
             && (&self.user, &self.key_ref) == (&other.user, &other.key_ref)
             && (&self.enrollment.id, &self.enrollment.path)
                 == (&other.enrollment.id, &other.enrollment.path)
+    }
+
+    /// What the last check of a machine found that is not enrolled.
+    pub(crate) fn unenrolled(&self) -> Unenrolled {
+        let Enrollment { found, matches, error, verified_at, .. } = &self.enrollment;
+        Unenrolled {
+            target: self.id.clone(),
+            client_id_found: *found,
+            client_id_matches: *matches,
+            error: error.clone().unwrap_or_else(|| "never checked".to_owned()),
+            verified_at: *verified_at,
+        }
     }
 }

@@ -47,6 +47,8 @@ pub struct SyncRecord {
     pub started_at: i64,
     /// When it ended.
     pub ended_at: i64,
+    /// Who asked for it.
+    pub triggered_by: String,
     /// What came of it.
     pub result: std::result::Result<Synced, String>,
 }
@@ -347,8 +349,8 @@ pub fn insert_sync(tx: &Transaction<'_>, sync: &SyncRecord) -> Result<()> {
     };
     tx.prepare_cached(
         "INSERT INTO git_sync_history
-             (started_at, ended_at, success, commit_hash, links, scripts, error)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+             (started_at, ended_at, success, commit_hash, links, scripts, error, triggered_by)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?
     .execute(params![
         sync.started_at,
@@ -357,7 +359,8 @@ pub fn insert_sync(tx: &Transaction<'_>, sync: &SyncRecord) -> Result<()> {
         good.map(|one| &one.commit),
         good.map(|one| one.links),
         good.map(|one| one.scripts),
-        error
+        error,
+        sync.triggered_by
     ])?;
     tx.prepare_cached(
         "DELETE FROM git_sync_history
@@ -451,7 +454,12 @@ fn read_sync(row: &Row<'_>) -> rusqlite::Result<SyncRecord> {
         }
         None => Err(row.get::<_, Option<String>>("error")?.unwrap_or_default()),
     };
-    Ok(SyncRecord { started_at: row.get("started_at")?, ended_at: row.get("ended_at")?, result })
+    Ok(SyncRecord {
+        started_at: row.get("started_at")?,
+        ended_at: row.get("ended_at")?,
+        triggered_by: row.get("triggered_by")?,
+        result,
+    })
 }
 
 fn json(words: &[String]) -> String {

@@ -303,16 +303,16 @@ impl Sync {
                 warnings.iter().for_each(|one| log::warn!(commit; "{one}"));
             }
             Err(Error::ShuttingDown) => {} // cut short by us: it says nothing about the repository
-            Err(error) => self.note(started_at, error),
+            Err(error) => self.note(started_at, by, error),
         }
         result
     }
 
-    fn note(&self, started_at: i64, error: &Error) {
+    fn note(&self, started_at: i64, by: &Actor, error: &Error) {
         let url = self.settings.url.as_deref().map(redact).unwrap_or_default();
         log::error!(repository = url; "git sync failed: {}", error.chain());
-        let record =
-            SyncRecord { started_at, ended_at: self.clock.now(), result: Err(told(error)) };
+        let (ended_at, triggered_by) = (self.clock.now(), by.name.clone());
+        let record = SyncRecord { started_at, ended_at, triggered_by, result: Err(told(error)) };
         if let Err(error) = self.store.write(|tx| store::insert_sync(tx, &record)) {
             log::error!("the failed sync is not in the history: {}", error.chain());
         }
@@ -326,7 +326,8 @@ impl Sync {
         let (links, scripts) = (count(&inventory.machines), count(&inventory.scripts));
         let ended_at = self.clock.now();
         let synced = Synced { commit: commit.clone(), links, scripts };
-        let record = SyncRecord { started_at, ended_at, result: Ok(synced) };
+        let triggered_by = by.name.clone();
+        let record = SyncRecord { started_at, ended_at, triggered_by, result: Ok(synced) };
         let (changes, previous) = self.store.write(|tx| {
             let last = store::last_success(tx)?.map(|(synced, _)| synced.commit);
             let changes = store::replace(tx, &inventory)?;

@@ -9,6 +9,7 @@ use sha2::Sha256;
 use super::sync::Sync;
 use crate::audit::{self, Actor, Entry};
 use crate::error::{Error, Result};
+use crate::hex;
 
 /// The part of a push that matters. Other events have no `ref`, or none of a branch.
 #[derive(Deserialize)]
@@ -63,19 +64,11 @@ impl Sync {
 
 /// Takes the same time wherever the first difference is.
 fn is_signed(secret: &[u8], body: &[u8], signature: &str) -> bool {
-    let (Some(tag), Ok(mac)) = (bytes(signature), Hmac::<Sha256>::new_from_slice(secret)) else {
+    let (Some(tag), Ok(mac)) = (hex::read::<32>(signature), Hmac::<Sha256>::new_from_slice(secret))
+    else {
         return false;
     };
     mac.chain_update(body).verify_slice(&tag).is_ok()
-}
-
-/// What 64 hexadecimal digits say.
-fn bytes(digits: &str) -> Option<Vec<u8>> {
-    if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return None;
-    }
-    let pair = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).ok();
-    (0..digits.len()).step_by(2).map(pair).collect()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 mod jobs;
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -144,14 +145,14 @@ impl Conductor {
         let scripts = self.operation.scripts.len();
         let mut followed = Vec::new();
         for (lane, executions) in self.executions.chunks(scripts).enumerate() {
-            let done = executions.iter().take_while(|one| one.status.is_final()).count();
-            let next = executions.get(done);
-            let running = next.is_some_and(|one| one.status == ExecutionStatus::Running);
-            let failed = executions.iter().any(|one| one.status == ExecutionStatus::Failed);
-            self.schedule.resume(lane, done, failed, running);
+            let statuses: Vec<_> = executions.iter().map(|one| one.status).collect();
+            let open = open(&statuses);
+            let running = statuses.get(open.start) == Some(&ExecutionStatus::Running);
+            let failed = statuses.contains(&ExecutionStatus::Failed);
             if running {
-                followed.push(lane * scripts + done);
+                followed.push(lane * scripts + open.start);
             }
+            self.schedule.resume(lane, open, failed, running);
         }
         log::info!(operation = id.to_string().as_str(); "resumed, {} followed", followed.len());
         for position in followed {
@@ -433,6 +434,14 @@ impl Drop for Conductor {
         }
         handles.into_iter().for_each(Handle::join);
     }
+}
+
+/// The executions of a target that have no end yet: all from the first such one on, unless somebody
+/// stopped the operation, which gave up those behind it.
+pub(super) fn open(statuses: &[ExecutionStatus]) -> Range<usize> {
+    let is_open = |one: &&ExecutionStatus| !one.is_final();
+    let start = statuses.iter().take_while(|one| one.is_final()).count();
+    start..start + statuses[start..].iter().take_while(is_open).count()
 }
 
 /// How many tries have failed before the one with this id: it is the first one's id with the number

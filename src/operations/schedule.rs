@@ -6,6 +6,7 @@
 //! have failed by then.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 /// What is to be done, and within which limits.
 #[derive(Debug, Clone, Default)]
@@ -30,8 +31,9 @@ pub struct Schedule {
     begun: usize,
     /// Lanes that wait for a place, in the order in which they get one.
     waiting: VecDeque<usize>,
-    /// The next script of each lane.
+    /// The next script of each lane, and where its scripts end that still have to run.
     next: Vec<usize>,
+    last: Vec<usize>,
     /// Whether a script of the lane failed.
     failed: Vec<bool>,
     active: usize,
@@ -54,27 +56,35 @@ impl Schedule {
     /// Everything is to be done, and the first wave is open.
     pub fn new(plan: Plan) -> Schedule {
         let lanes = plan.waves.iter().sum();
-        let (next, failed) = (vec![0; lanes], vec![false; lanes]);
-        let waiting = VecDeque::new();
-        let mut schedule =
-            Schedule { plan, begun: 0, waiting, next, failed, active: 0, halted: false };
+        let mut schedule = Schedule {
+            begun: 0,
+            waiting: VecDeque::new(),
+            next: vec![0; lanes],
+            last: vec![plan.scripts; lanes],
+            failed: vec![false; lanes],
+            active: 0,
+            halted: false,
+            plan,
+        };
         schedule.open();
         schedule
     }
 
-    /// Takes up a lane after a restart: its first `done` scripts have ended, one of them badly when
-    /// `failed` is set, and the next one is running when `running` is set. Lanes come in order.
-    pub fn resume(&mut self, lane: usize, done: usize, failed: bool, running: bool) {
-        while (done > 0 || running) && lane >= self.end() {
+    /// Takes up a lane after a restart: its scripts `open` have no end yet, and the first of them is
+    /// running when `running` is set. Those before have ended, one of them badly when `failed` is set;
+    /// those behind were given up when somebody stopped the operation. Lanes come in order.
+    pub fn resume(&mut self, lane: usize, open: Range<usize>, failed: bool, running: bool) {
+        while (open.start > 0 || running) && lane >= self.end() {
             self.open();
         }
-        self.next[lane] = done;
+        self.next[lane] = open.start;
+        self.last[lane] = open.end;
         self.failed[lane] = failed;
         self.waiting.retain(|one| *one != lane);
         if running {
             self.active += 1;
             self.next[lane] += 1;
-        } else if done < self.plan.scripts && lane < self.end() {
+        } else if !open.is_empty() && lane < self.end() {
             self.waiting.push_back(lane);
         }
     }
@@ -115,7 +125,7 @@ impl Schedule {
             return Vec::new();
         }
         if success || self.plan.keep_going {
-            if self.next[lane] < self.plan.scripts {
+            if self.next[lane] < self.last[lane] {
                 self.waiting.push_front(lane);
             }
             return Vec::new();
@@ -153,13 +163,13 @@ impl Schedule {
     fn open(&mut self) {
         let first = self.end();
         self.begun = (self.begun + 1).min(self.plan.waves.len());
-        let to_do = |lane: &usize| self.next[*lane] < self.plan.scripts;
+        let to_do = |lane: &usize| self.next[*lane] < self.last[*lane];
         self.waiting.extend((first..self.end()).filter(to_do));
     }
 
     fn abandon(&mut self, lane: usize) -> Vec<usize> {
-        let rest = self.next[lane]..self.plan.scripts;
-        self.next[lane] = self.plan.scripts;
+        let rest = self.next[lane]..self.last[lane];
+        self.last[lane] = self.next[lane];
         rest.map(|script| lane * self.plan.scripts + script).collect()
     }
 }

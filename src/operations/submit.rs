@@ -8,9 +8,9 @@ use super::store::{self, Text};
 use super::waves::{self, Share, Wave};
 use super::{Id, Operation, Settings, Status, Tally, Targets, needs_enrollment, targets};
 use crate::audit::{self, Actor, Entry};
-use crate::error::{Error, Field, Result, Unenrolled};
-use crate::inventory::catalogue::Catalogue;
-use crate::inventory::{self, Filter, Machine, Script, Sort};
+use crate::error::{Error, Field, Result};
+use crate::inventory::catalogue::{Catalogue, ScriptText};
+use crate::inventory::{self, Filter, Machine, Sort};
 use crate::ssh::program::nonce;
 use crate::store::Store;
 
@@ -54,21 +54,17 @@ pub(super) fn submit(
     now: i64,
 ) -> Result<Id> {
     shape(&request, settings)?;
-    let (scripts, machines) = db.read(|db| {
-        let scripts: Result<Vec<Script>> =
-            request.scripts.iter().map(|id| inventory::store::script(db, id)).collect();
-        let machines: Result<Vec<Machine>> = match &request.targets {
-            Targets::Named(ids) => ids.iter().map(|id| inventory::store::machine(db, id)).collect(),
-            Targets::Chosen(choice) => {
-                let (filter, sort) = (Filter::default(), Sort::default()); // by id
-                inventory::store::machines(db, &filter, sort).and_then(|all| choice.of(all))
-            }
-        };
-        Ok((scripts?, machines?))
+    let machines: Vec<Machine> = db.read(|db| match &request.targets {
+        Targets::Named(ids) => ids.iter().map(|id| inventory::store::machine(db, id)).collect(),
+        Targets::Chosen(choice) => {
+            let (filter, sort) = (Filter::default(), Sort::default()); // by id
+            inventory::store::machines(db, &filter, sort).and_then(|all| choice.of(all))
+        }
     })?;
+    // Text, commit and declared flags of a script are read as one.
+    let scripts = scripts(catalogue, &request.scripts)?;
     flags(&scripts, &request.flags)?;
     let waves = request.waves.as_ref().map(|waves| waves::resolve(waves, machines.len()));
-    let (commit_hash, texts) = texts(catalogue, &request.scripts)?;
     enrolled(&machines, settings, request.require_enrollment)?;
     let operation = Operation {
         id: Id(0),
@@ -80,7 +76,7 @@ pub(super) fn submit(
         check_ids: request.require_enrollment,
         status: Status::Queued,
         triggered_by: by.name.clone(),
-        commit_hash,
+        commit_hash: scripts[0].commit.clone(),
         waves: waves.transpose()?,
         max_failures: request.max_failures.at_most(machines.len()),
         retry_of: request.retry_of,
@@ -89,6 +85,7 @@ pub(super) fn submit(
         ended_at: None,
         tally: Tally::default(),
     };
+    let texts: Vec<Text> = scripts.into_iter().map(text).collect();
     let run_ids: Vec<String> = (0..operation.total()).map(|_| nonce()).collect();
     db.write(|tx| {
         let id = store::insert(tx, &operation, &texts, &run_ids)?;
@@ -152,8 +149,8 @@ fn shape(request: &Request, settings: &Settings) -> Result<()> {
     if fields.is_empty() { Ok(()) } else { Err(Error::Invalid(fields)) }
 }
 
-fn flags(scripts: &[Script], flags: &BTreeMap<String, Vec<String>>) -> Result<()> {
-    for script in scripts {
+fn flags(scripts: &[ScriptText], flags: &BTreeMap<String, Vec<String>>) -> Result<()> {
+    for ScriptText { script, .. } in scripts {
         let given = flags.get(&script.id).map_or(&[][..], Vec::as_slice);
         if given.len() > MAX_FLAGS {
             let text = format!("{:?} takes at most {MAX_FLAGS} flags", script.id);
@@ -185,39 +182,30 @@ fn flag_accepted(declared: &[String], flag: &str) -> bool {
     })
 }
 
-/// The texts of all scripts, all of one commit: a sync between two reads starts over.
-fn texts(catalogue: &Catalogue, ids: &[String]) -> Result<(String, Vec<Text>)> {
+/// All scripts, of one commit: a sync between two reads starts over.
+fn scripts(catalogue: &Catalogue, ids: &[String]) -> Result<Vec<ScriptText>> {
     loop {
         let read: Result<Vec<_>> = ids.iter().map(|id| catalogue.script_text(id)).collect();
         let read = read?;
-        let commit = read[0].commit.clone();
-        if read.iter().any(|one| one.commit != commit) {
-            continue;
+        if read.iter().all(|one| one.commit == read[0].commit) {
+            return Ok(read);
         }
-        let text = |one: inventory::catalogue::ScriptText| Text {
-            script: one.script.id,
-            sha256: one.sha256,
-            text: one.text,
-        };
-        return Ok((commit, read.into_iter().map(text).collect()));
     }
+}
+
+fn text(one: ScriptText) -> Text {
+    Text { script: one.script.id, sha256: one.sha256, text: one.text }
 }
 
 /// R5.1, P13: all targets must be enrolled; those that are not are listed together.
 fn enrolled(machines: &[Machine], settings: &Settings, requested: bool) -> Result<()> {
-    let missing: Vec<Unenrolled> = machines
+    let missing: Vec<_> = machines
         .iter()
         .filter(|one| {
             needs_enrollment(settings.enrollment_required, requested, one.enrollment.required)
                 && !one.enrollment.enrolled
         })
-        .map(|one| Unenrolled {
-            target: one.id.clone(),
-            client_id_found: one.enrollment.found,
-            client_id_matches: one.enrollment.matches,
-            error: one.enrollment.error.clone().unwrap_or_else(|| "never checked".to_owned()),
-            verified_at: one.enrollment.verified_at,
-        })
+        .map(Machine::unenrolled)
         .collect();
     if missing.is_empty() { Ok(()) } else { Err(Error::NotEnrolled(missing)) }
 }

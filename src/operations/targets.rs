@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 use crate::error::{Error, Result, nearest};
 use crate::inventory::{Kind, Machine};
 
+/// Unknown tags that are told of, at most.
+const MOST_TOLD: usize = 10;
+
 /// On which machines an operation shall run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Targets {
@@ -62,7 +65,7 @@ impl Choice {
         let known: BTreeSet<&str> =
             all.iter().flat_map(|one| &one.tags).map(String::as_str).collect();
         let unknown = |tag: &&String| !known.contains(tag.as_str());
-        let texts = self.tags.iter().flatten().filter(unknown).map(|tag| {
+        let texts = self.tags.iter().flatten().filter(unknown).take(MOST_TOLD).map(|tag| {
             let meant = nearest(tag, known.iter().copied());
             let meant = meant.map_or(String::new(), |one| format!(", did you mean {one:?}?"));
             format!("no machine has the tag {tag:?}{meant}")

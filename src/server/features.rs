@@ -1,9 +1,9 @@
 //! The features: what each of them is made of, and what of them the API sees.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::settings;
-use crate::api::{Api, Document, Limits, Metrics, Sources};
+use crate::api::{Api, Document, Limits, Metrics, Places, Sources};
 use crate::audit::Refusals;
 use crate::auth::Auth;
 use crate::clock::Clock;
@@ -97,6 +97,7 @@ impl Features {
             database: config.database.clone(),
             latency_warning: config.health.latency_warning,
             latency_critical: config.health.latency_critical,
+            written: Mutex::default(),
         };
         let sources = Sources {
             store: store(),
@@ -116,6 +117,7 @@ impl Features {
             recordings: self.recordings,
             sockets: settings::sockets(config),
             limits: Limits::new(settings::rates(config)),
+            places: Places::new(config.api.worker_threads),
             refusals: Refusals::default(),
             metrics: Metrics::new(ground.clock.now()),
             sources,

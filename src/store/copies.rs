@@ -36,6 +36,16 @@ pub struct Examined {
     pub rows: Vec<(&'static str, i64)>,
 }
 
+impl Examined {
+    /// The row counts as people read them: "3 machines, 1 users".
+    #[must_use]
+    pub fn counts(&self) -> String {
+        let counts: Vec<_> =
+            self.rows.iter().map(|(noun, rows)| format!("{rows} {noun}")).collect();
+        counts.join(", ")
+    }
+}
+
 impl Store {
     /// Opens an existing database of this program's version for reading only.
     ///
@@ -71,11 +81,13 @@ impl Store {
     /// There is no database of ours, the copy exists already, or it cannot be written.
     pub fn copy(path: &Path, copy: &Path) -> Result<()> {
         Store::inspect(path)?;
+        if copy.exists() {
+            let text = format!("{copy:?} exists already\nname another file for the copy");
+            return Err(Error::Found(vec![text]));
+        }
         let doing = || format!("copy the database {path:?} to {copy:?}");
-        private(copy, OpenOptions::new().create_new(true))
-            .map_err(|error| Error::io(doing(), error))?;
         let connection = Connection::open(path).map_err(|error| failed(doing(), error))?;
-        vacuum_into(&connection, copy).map_err(|error| failed(doing(), error))
+        copy_whole(&connection, copy)
     }
 
     /// Puts a copy in the place of the database, which is kept as `aside` if there is one.
@@ -108,9 +120,34 @@ fn read_only(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-fn vacuum_into(connection: &Connection, copy: &Path) -> rusqlite::Result<()> {
-    connection.busy_timeout(Duration::from_secs(10))?;
-    connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()]).map(|_| ())
+/// Copies what a connection sees into a file for its owner alone. It gets its name when it is whole
+/// and safe on the disk: neither a full disk nor a crash leaves something that looks like a copy.
+pub(super) fn copy_whole(connection: &Connection, copy: &Path) -> Result<()> {
+    let part = beside(copy, ".part");
+    let doing = || format!("copy the database to {copy:?}");
+    let written = write_new(connection, &part)
+        .and_then(|()| fs::rename(&part, copy).map_err(|error| Error::io(doing(), error)));
+    if written.is_err() {
+        let _ = fs::remove_file(&part); // the failure that is told counts
+    }
+    written
+}
+
+/// Writes a copy to a new file for its owner alone, safe on the disk.
+pub(super) fn write_new(connection: &Connection, new: &Path) -> Result<()> {
+    let doing = || format!("write {new:?}");
+    let failed_io = |error: io::Error| Error::io(doing(), error);
+    // What a crash has left.
+    match fs::remove_file(new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed_io(error)),
+        _ => {}
+    }
+    private(new, OpenOptions::new().create_new(true)).map_err(failed_io)?;
+    connection
+        .busy_timeout(Duration::from_secs(10))
+        .and_then(|()| connection.execute("VACUUM INTO ?1", [new.to_string_lossy()]))
+        .map_err(|error| failed(doing(), error))?;
+    File::open(new).and_then(|file| file.sync_all()).map_err(failed_io)
 }
 
 fn damage(connection: &Connection) -> rusqlite::Result<Vec<String>> {
@@ -145,21 +182,14 @@ fn rows(connection: &Connection) -> rusqlite::Result<Vec<(&'static str, i64)>> {
 
 /// Writes the copy out beside the database, complete and for the database's owner alone.
 fn write_whole(path: &Path, copy: &Path, new: &Path) -> Result<()> {
-    let source = read_only(copy)?;
-    let doing = || format!("copy {copy:?} to {new:?}");
-    let failed_io = |error: io::Error| Error::io(doing(), error);
-    match fs::remove_file(new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed_io(error)),
-        _ => {}
-    }
-    private(new, OpenOptions::new().create_new(true)).map_err(failed_io)?;
-    vacuum_into(&source, new).map_err(|error| failed(doing(), error))?;
+    copy_whole(&read_only(copy)?, new)?;
     // Root may do it for the user of the server.
+    let failed_io = |error: io::Error| Error::io(format!("copy {copy:?} to {new:?}"), error);
     let owner = fs::metadata(directory(path)).map_err(failed_io)?;
     if fs::metadata(new).map_err(failed_io)?.uid() != owner.uid() {
         chown(new, Some(owner.uid()), Some(owner.gid())).map_err(failed_io)?;
     }
-    File::open(new).and_then(|file| file.sync_all()).map_err(failed_io)
+    Ok(())
 }
 
 /// Refuses while somebody else has the database open: leaving WAL mode needs it alone, and brings
@@ -198,12 +228,14 @@ fn move_away(path: &Path, aside: &Path) -> Result<()> {
     Ok(())
 }
 
-fn beside(path: &Path, end: &str) -> PathBuf {
+/// The path with this behind its name.
+#[must_use]
+pub fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(end);
     PathBuf::from(name)
 }
 
-fn directory(path: &Path) -> &Path {
+pub(super) fn directory(path: &Path) -> &Path {
     path.parent().filter(|one| !one.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

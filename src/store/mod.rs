@@ -16,7 +16,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use crate::error::{Error, Result};
 use crate::threads::lock;
 
-pub use copies::Examined;
+pub use copies::{Examined, beside};
 
 /// One connection behind a mutex. Closures given to [`Store::read`] and [`Store::write`] hold SQL
 /// only: whoever waits for a socket or a machine inside would stop everybody else.

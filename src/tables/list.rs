@@ -200,7 +200,7 @@ const RECENT_ACTIVITY: Table = Table {
                 CAST(iif(result = 'ok', 'success', 'failed') AS TEXT), 2, id
             FROM audit_log WHERE action = 'terminal.connect'
             UNION ALL
-            SELECT started_at, CAST('sync' AS TEXT), CAST('linkops' AS TEXT), commit_hash,
+            SELECT started_at, CAST('sync' AS TEXT), triggered_by, commit_hash,
                 CAST(iif(success, 'success', 'failed') AS TEXT), 3, id
             FROM git_sync_history
             UNION ALL

@@ -1,6 +1,6 @@
 //! Ids of workspaces and recordings.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Digits and letters without those that are taken for each other: one for each five bits.
 const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
@@ -10,9 +10,7 @@ const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 /// # Errors
 /// The system gives no random numbers.
 pub(super) fn random(prefix: &str) -> Result<String> {
-    let mut bytes = [0_u8; 16];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Error::Internal(format!("the system gave no random bytes: {error}")))?;
+    let bytes: [u8; 16] = crate::random::bytes()?;
     let letters = bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte & 31)]));
     Ok(format!("{prefix}-{}", letters.collect::<String>()))
 }

@@ -14,7 +14,7 @@ use super::store::{self, PaneRow, Workspace};
 use super::{PaneName, PaneState, PaneStatus, Terminals};
 use crate::audit::{self, Actor, Entry};
 use crate::auth::{Caller, Role};
-use crate::error::{Error, Field, Result, Unenrolled};
+use crate::error::{Error, Field, Result};
 use crate::inventory::Machine;
 use crate::ssh::Size;
 
@@ -277,17 +277,11 @@ fn check(wishes: &[Assignment], max_panes: usize) -> Result<()> {
 /// where the inventory does; those that are not are listed together, each once.
 fn enrolled(machines: &[Machine], required: bool) -> Result<()> {
     let mut seen = HashSet::new();
-    let missing: Vec<Unenrolled> = machines
+    let missing: Vec<_> = machines
         .iter()
         .filter(|one| (required || one.enrollment.required) && !one.enrollment.enrolled)
         .filter(|one| seen.insert(&one.id))
-        .map(|one| Unenrolled {
-            target: one.id.clone(),
-            client_id_found: one.enrollment.found,
-            client_id_matches: one.enrollment.matches,
-            error: one.enrollment.error.clone().unwrap_or_else(|| "never checked".to_owned()),
-            verified_at: one.enrollment.verified_at,
-        })
+        .map(Machine::unenrolled)
         .collect();
     if missing.is_empty() { Ok(()) } else { Err(Error::NotEnrolled(missing)) }
 }

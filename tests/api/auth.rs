@@ -47,6 +47,11 @@ fn login_refuses(linkops: &LinkOps) {
         assert_eq!(reply.json()["success"], false);
     }
     assert_eq!(wrong.json()["error"]["message"], unknown.json()["error"]["message"]);
+    // However the path is spelled, it is the same call.
+    let spelled = json!({ "username": "nobody", "password": "wrong horse" });
+    let reply = linkops.call("POST", "/api/auth/%6Cogin", &[], Some(&spelled));
+    failure(&reply, 401, "INVALID_CREDENTIALS");
+    assert_eq!(reply.json()["success"], false);
     let path = "/api/auth/login";
     for (body, code, field) in [
         (r#"{"username":"vera","password":"x","remember":true}"#, "VALIDATION_FAILED", "remember"),

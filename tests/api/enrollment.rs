@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::thread;
 
 use serde_json::{Value, json};
 
 use super::{failure, is_time, keys, person};
 use crate::support::fleet::Fleet;
 use crate::support::linkops::LinkOps;
+use crate::support::{deadline, wait_until};
 
 const SHAPE: [&str; 5] =
     ["enrolled", "client_id_found", "client_id_matches", "error", "verified_at"];
@@ -37,6 +39,43 @@ fn verify() {
     a_key_that_others_can_read(&fleet, &linkops);
     a_key_that_is_not_in_its_directory(&fleet, &linkops);
     bad_input(&linkops);
+}
+
+/// Each connection waits here until the gate is open.
+const GATE: &str = "#!/bin/bash
+touch \"$(dirname \"$0\")/waits\"
+while [[ -d $(dirname \"$0\") && ! -e $(dirname \"$0\")/open ]]; do sleep 0.02; done
+exec bash -c \"$SSH_ORIGINAL_COMMAND\"
+";
+
+/// A sync removes a machine while all are verified: the others have their results.
+#[test]
+fn one_that_goes_away_takes_nothing_from_the_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let gate = directory.path().join("gate");
+    fs::write(&gate, GATE).unwrap();
+    fs::set_permissions(&gate, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut fleet = Fleet::with(1, &format!("ForceCommand {}", gate.display()));
+    let (host, port) = (fleet.machines[0].host.clone(), fleet.machines[0].port);
+    // More than are checked side by side: the last one has its turn when another one has ended.
+    for number in 2..=17 {
+        fleet.add(&format!("vps-{number:02}"), &host, port);
+    }
+    fleet.commit();
+    let linkops = LinkOps::unsynced(&fleet, "");
+    linkops.post("/api/git/sync", &json!({})).expect(200);
+    let all = thread::scope(|threads| {
+        let all = threads.spawn(|| linkops.post("/api/links/verify", &json!({})));
+        let waits = directory.path().join("waits");
+        wait_until(deadline(), "a check is under way", || waits.exists());
+        fleet.machines.pop();
+        fleet.commit();
+        linkops.post("/api/git/sync", &json!({})).expect(200);
+        fs::write(directory.path().join("open"), "").unwrap();
+        all.join().unwrap().expect(200)
+    });
+    assert_eq!(keys(&all), fleet.ids());
+    assert!(all.as_object().unwrap().values().all(|one| one["enrolled"] == true), "{all}");
 }
 
 fn many_side_by_side(linkops: &LinkOps) {

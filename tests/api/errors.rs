@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use proptest::prelude::*;
 use proptest::sample::select;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{call, failure, post_text, structured};
 use crate::support::PATIENCE;
@@ -25,6 +25,59 @@ fn failures() {
     other_origins(&linkops);
     broken_framing(&linkops);
     any_failure(&linkops);
+}
+
+/// What somebody sends is told back to them, and to the log, as far as it helps: not a mebibyte of it,
+/// three times over. The first two need no token.
+#[test]
+fn what_is_long_is_not_repeated() {
+    let mut fleet = Fleet::new(1);
+    fleet.script("hello", "echo hello");
+    fleet.commit();
+    let linkops = LinkOps::start(&fleet);
+    let long = "n".repeat(1 << 20);
+    let query = |more: Value| {
+        let mut query = json!({ "table": "tbl_links" });
+        more.as_object().unwrap().iter().for_each(|(name, one)| query[name] = one.clone());
+        query
+    };
+    let run = |more: Value| {
+        let mut run = json!({ "scripts": ["hello"], "targets": ["vps-01"] });
+        more.as_object().unwrap().iter().for_each(|(name, one)| run[name] = one.clone());
+        run
+    };
+    for (path, body, code) in [
+        ("/api/auth/login", json!({ &long: 1 }), "VALIDATION_FAILED"),
+        ("/api/auth/login", json!({ "a\n".repeat(1 << 19): 1 }), "VALIDATION_FAILED"),
+        ("/api/auth/login", json!({ "username": &long, "password": &long }), "VALIDATION_FAILED"),
+        ("/api/tables/query", query(json!({ "table": &long })), "UNKNOWN_TABLE"),
+        ("/api/tables/query", query(json!({ "columns": [&long] })), "UNKNOWN_COLUMN"),
+        (
+            "/api/tables/query",
+            query(json!({ "filters": [{ "col": "id", "op": &long, "val": 1 }] })),
+            "INVALID_FILTER",
+        ),
+        ("/api/links/verify", json!({ "targets": [&long] }), "LINK_NOT_FOUND"),
+        ("/api/operations/run", run(json!({ "flags": { &long: [] } })), "VALIDATION_FAILED"),
+        ("/api/operations/run", run(json!({ "flags": { &long: [1] } })), "VALIDATION_FAILED"),
+        ("/api/operations/run", run(json!({ "flags": { "hello": [&long] } })), "INVALID_FLAG"),
+        ("/api/operations/run", run(json!({ "on_failure": &long })), "VALIDATION_FAILED"),
+        ("/api/operations/run", run(json!({ "waves": [&long] })), "VALIDATION_FAILED"),
+        ("/api/operations/run", run(json!({ "targets": { "tags": [&long] } })), "NO_TARGETS"),
+        ("/api/terminal/workspaces", json!({ "layout": &long }), "VALIDATION_FAILED"),
+        (
+            "/api/users",
+            json!({ "username": "a", "password": &long, "role": &long }),
+            "VALIDATION_FAILED",
+        ),
+    ] {
+        let before = linkops.log().len();
+        let reply = linkops.post(path, &body);
+        assert_eq!(reply.code(), code, "{path}");
+        assert!(reply.body.len() < 5_000, "{path}: {} bytes", reply.body.len());
+        let logged = linkops.log().len() - before;
+        assert!(logged < 5_000, "{path}: {logged} bytes in the log");
+    }
 }
 
 fn paths_and_methods(linkops: &LinkOps) {

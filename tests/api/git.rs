@@ -37,6 +37,14 @@ fn syncing() {
     failure(&super::call(&linkops, &vera, "POST", "/api/git/sync", None), 403, "FORBIDDEN");
 }
 
+fn last_sync(linkops: &LinkOps) -> Value {
+    let query = json!({
+        "table": "tbl_recent_activity", "filters": [{ "col": "kind", "op": "eq", "val": "sync" }],
+        "page": { "size": 1 },
+    });
+    linkops.post("/api/tables/query", &query).expect(200)["rows"][0].clone()
+}
+
 /// R2.1, R2.2, R2.3
 fn it_works(fleet: &Fleet, linkops: &LinkOps, first: &str) {
     let reply = linkops.post("/api/git/sync", &json!({})).expect(200);
@@ -50,6 +58,7 @@ fn it_works(fleet: &Fleet, linkops: &LinkOps, first: &str) {
     assert!(after["last_sync"].as_str().is_some_and(is_time));
     assert_eq!(ids(&linkops.get("/api/links").expect(200)), ["vps-01", "vps-02"]);
     assert_eq!(ids(&linkops.get("/api/scripts").expect(200)), ["hello"]);
+    assert_eq!(last_sync(linkops)["actor"], "admin");
     // A pull, with machines and scripts that are gone.
     fleet.repository.commit(&[("links.yaml", "links: {}\n"), ("scripts.yaml", "scripts: {}\n")]);
     let reply = linkops.post("/api/git/sync", &json!({})).expect(200);
@@ -89,6 +98,8 @@ fn broken_files(fleet: &Fleet, linkops: &LinkOps) {
         );
         assert_eq!(failed["commit_hash"], synced["commit_hash"]);
         assert!(failed["error"].as_str().unwrap().contains(file), "{failed}");
+        let last = last_sync(linkops);
+        assert_eq!((&last["actor"], &last["status"]), (&json!("admin"), &json!("failed")));
     }
     fleet.commit();
     linkops.post("/api/git/sync", &json!({})).expect(200);

@@ -13,6 +13,7 @@ mod links;
 mod logged;
 mod openapi;
 mod operations;
+mod places;
 mod queue;
 mod recordings;
 mod retry;

@@ -8,12 +8,13 @@ use crate::support::client::Reply;
 use crate::support::fleet::Fleet;
 use crate::support::linkops::LinkOps;
 
-const SHAPE: [&str; 15] = [
+const SHAPE: [&str; 16] = [
     "id",
     "scripts",
     "targets",
     "flags",
     "concurrency",
+    "on_failure",
     "waves",
     "max_failures",
     "status",
@@ -58,6 +59,10 @@ fn operations() {
     ];
     let statuses: Vec<_> = runs.iter().map(|one| one["status"].as_str().unwrap()).collect();
     assert_eq!(statuses, ["success", "failed", "partial", "success", "failed"]);
+    assert_eq!(
+        (&runs[3]["on_failure"], &runs[4]["on_failure"]),
+        (&json!("stop"), &json!("continue"))
+    );
     shape_of_one(&runs[1], &commit);
     without_output(&linkops, &runs[1]);
     filters(&linkops, &runs);
@@ -79,8 +84,8 @@ fn list(linkops: &LinkOps, query: &str) -> Value {
 
 /// R5.6, R11.1, R11.3, P33
 fn shape_of_one(one: &Value, commit: &str) {
-    assert_eq!(keys(one)[..15], SHAPE);
-    assert_eq!(keys(one)[15..], ["logs"]);
+    assert_eq!(keys(one)[..16], SHAPE);
+    assert_eq!(keys(one)[16..], ["logs"]);
     assert_eq!((&one["commit_hash"], &one["triggered_by"]), (&json!(commit), &json!("admin")));
     assert_eq!(one["result"], json!({ "success": 0, "failed": 1, "stopped": 0, "skipped": 1 }));
     let (started, ended) = (one["started"].as_i64().unwrap(), one["ended"].as_i64().unwrap());
@@ -169,6 +174,7 @@ fn bad_parameters(linkops: &LinkOps) {
         ("status=success,", "status"),
         ("from=yesterday", "from"),
         ("to=2026-13-01", "to"),
+        ("from=2026-11-21T23:59:59", "from"), // of which place?
         ("limit=0", "limit"),
         ("limit=501", "limit"),
         ("limit=-1", "limit"),

@@ -91,7 +91,7 @@ fn what_is_left_of_waves() {
     ] {
         let again = stage.retry(&one["id"], &json!({ "targets": word }));
         assert_eq!((&again["targets"], &again["waves"]), (&targets, &waves), "{word}");
-        for kept in ["scripts", "flags", "concurrency", "max_failures"] {
+        for kept in ["scripts", "flags", "concurrency", "on_failure", "max_failures"] {
             assert_eq!(again[kept], one[kept], "{word}");
         }
         assert_eq!(again["logs"].as_array().unwrap().len(), 2 * targets.as_array().unwrap().len());

@@ -79,11 +79,20 @@ fn shapes(linkops: &LinkOps) {
 }
 
 fn flags(linkops: &LinkOps) {
-    for flag in ["--other", "--level", "--dry-ru", "", "; id", "--dry-run ", "a\0b"] {
+    for (flag, told) in [
+        ("--other", "--other"),
+        ("--level", "--level"),
+        ("--dry-ru", "--dry-ru"),
+        ("", ""),
+        ("; id", "; id"),
+        ("--dry-run ", "--dry-run "),
+        ("a\0b", "a\0b"),
+        ("--levle=a=b", "--levle=…"), // its value may be a password
+    ] {
         let body =
             json!({ "scripts": ["flags"], "targets": ["vps-01"], "flags": { "flags": [flag] } });
         let error = failure(&linkops.post(RUN, &body), 400, "INVALID_FLAG");
-        let wanted = json!({ "script": "flags", "flag": flag, "declared": ["--dry-run", "--level=3", "mode"] });
+        let wanted = json!({ "script": "flags", "flag": told, "declared": ["--dry-run", "--level=3", "mode"] });
         assert_eq!(error["details"], wanted);
     }
 }

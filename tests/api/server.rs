@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::PathBuf;
 
 use proptest::prelude::*;
 use rustix::process::{Pid, Signal, kill_process};
@@ -19,10 +20,9 @@ fn it_listens_where_it_should_and_nowhere_twice() {
     let mut linkops = LinkOps::unsynced(&Fleet::new(0), "api.host = 127.0.0.2");
     let address = linkops.address();
     assert_eq!(address.ip().to_string(), "127.0.0.2"); // R13.1
-    let elsewhere = TcpStream::connect(("127.0.0.1", address.port()));
-    assert!(elsewhere.is_err(), "it listens on other addresses too");
-    let port = address.port().to_string();
-    let second = linkops.command(&["serve"]).env("LINKOPS_API_PORT", &port).output().unwrap();
+    assert_eq!(listens(linkops.id()), [format!("0200007F:{:04X}", address.port())]);
+    linkops.set("api", "port", &address.port().to_string());
+    let second = linkops.command(&["serve"]).output().unwrap();
     assert_eq!(second.status.code(), Some(1));
     let said = String::from_utf8_lossy(&second.stderr);
     assert!(said.contains(&address.to_string()) && said.contains("in use"), "{said}");
@@ -34,7 +34,23 @@ fn it_listens_where_it_should_and_nowhere_twice() {
     assert!(log.contains(&version), "R13.4: {log}");
     assert!(log.trim_end().ends_with(r#""message":"stopped"}"#), "R13.5: {log}");
     linkops.launch(); // the port is free again at once
+    assert_eq!(linkops.address(), address);
     linkops.get("/api/auth/me").expect(200); // and the token is as good as before
+}
+
+/// Where a process listens, as the system writes it: an address in hexadecimal, backwards, and a port.
+fn listens(process: u32) -> Vec<String> {
+    let place = PathBuf::from(format!("/proc/{process}"));
+    let open = fs::read_dir(place.join("fd")).unwrap().flatten();
+    let open: Vec<_> = open.filter_map(|one| fs::read_link(one.path()).ok()).collect();
+    let tables = ["net/tcp", "net/tcp6"].map(|one| fs::read_to_string(place.join(one)).unwrap());
+    let sockets = tables.iter().flat_map(|table| table.lines().skip(1));
+    let listening = sockets.filter_map(|line| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let ours = open.contains(&format!("socket:[{}]", fields[9]).into());
+        (fields[3] == "0A" && ours).then(|| fields[1].to_owned())
+    });
+    listening.collect()
 }
 
 /// A connection that stays open after an answer.

@@ -1,10 +1,12 @@
 //! R6: live events, for whoever joins whenever.
 
+use std::fs;
+
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::json;
 
-use crate::support::client::Event;
+use crate::support::client::{Event, Events};
 use crate::support::fleet::{Fleet, closed};
 use crate::support::linkops::LinkOps;
 
@@ -47,6 +49,48 @@ fn a_stream_tells_everything_and_is_closed_at_the_end() {
         end.data["result"],
         json!({ "success": 2, "failed": 2, "stopped": 0, "skipped": 0 })
     );
+}
+
+/// A stream is open as long as its user may look, however it was opened.
+#[test]
+fn a_stream_ends_with_its_user() {
+    let mut fleet = Fleet::new(1);
+    let gate = fleet.directory().join("go");
+    fleet.script("wait", &format!("while {}; do echo tick; sleep 0.5; done", closed(&gate)));
+    fleet.commit();
+    let linkops = LinkOps::start(&fleet);
+    let id = linkops.run(&["wait"], &fleet.ids(), json!({}));
+    let path = format!("/api/operations/{id}/events");
+    let token = |name: &str| {
+        let new = json!({ "username": name, "role": "viewer", "password": "correct horse" });
+        linkops.post("/api/users", &new).expect(201);
+        let login = json!({ "username": name, "password": "correct horse" });
+        let reply = linkops.call("POST", "/api/auth/login", &[], Some(&login)).expect(200);
+        format!("Bearer {}", reply["token"].as_str().unwrap())
+    };
+    let (removed, left, stays) = (token("rudi"), token("lea"), token("stan"));
+    let open = |path: &str, bearer: &str| {
+        Events::open(linkops.address(), path, &[("Authorization", bearer)])
+    };
+    let ask = [("Authorization", &left[..])];
+    let ticket = linkops.call("POST", "/api/auth/ticket", &ask, None).expect(200);
+    let with_ticket = format!("{path}?ticket={}", ticket["ticket"].as_str().unwrap());
+    let streams = [
+        open(&path, &removed),
+        open(&path, &left),
+        Events::open(linkops.address(), &with_ticket, &[]),
+    ];
+    let mut other = open(&path, &stays);
+    let bearer = format!("Bearer {}", linkops.token());
+    linkops.call("DELETE", "/api/users/rudi", &[("Authorization", &bearer)], None).expect(204);
+    linkops.call("POST", "/api/auth/logout", &ask, None).expect(200);
+    // While there is output all the time: the operation goes on.
+    for stream in streams {
+        assert!(stream.take(200).count() < 200, "it has not ended");
+    }
+    assert_eq!(linkops.operation(&id)["status"], "running");
+    fs::write(&gate, "").unwrap();
+    assert!(other.any(|event| event.name == "end"), "who may look sees the end");
 }
 
 /// P19: a subscriber gets every event in order, whenever it joins: replays of a finished

@@ -95,6 +95,30 @@ fn a_crash_in_the_middle_of_a_run_loses_nothing() {
     wait_until(deadline(), "the run directories are gone", || fleet.sshd.runs().is_empty());
 }
 
+/// A crash between a stop and the end of what runs: what the stop gave up is told once.
+#[test]
+fn a_stop_before_a_crash_is_told_once() {
+    let mut fleet = Fleet::new(1);
+    let gate = fleet.directory().join("gate");
+    let slow = format!("trap '' TERM; while {}; do echo on; sleep 0.02; done", closed(&gate));
+    fleet.script("slow", &slow).script("after", "echo after");
+    fleet.commit();
+    let mut linkops = LinkOps::start_with(&fleet, "operations.stop_grace = 60");
+    let id = linkops.run(&["slow", "after"], &fleet.ids(), json!({}));
+    assert_eq!(linkops.events(&id, 0).take(2).last().unwrap().name, "output");
+    linkops.post(&format!("/api/operations/{id}/stop"), &json!({})).expect(200);
+    let after = |linkops: &LinkOps| linkops.operation(&id)["logs"][1]["status"].clone();
+    wait_until(deadline(), "the rest is given up", || after(&linkops) == "stopped");
+    linkops.crash_and_restart();
+    fs::write(gate, "").unwrap();
+    let events = linkops.wait(&id);
+    let complete = events.iter().filter(|one| one.name == "complete");
+    let mut scripts: Vec<_> = complete.map(|one| one.data["script"].as_str().unwrap()).collect();
+    scripts.sort_unstable();
+    assert_eq!(scripts, ["after", "slow"], "{events:?}");
+    assert_eq!(events.last().unwrap().data["status"], "stopped");
+}
+
 /// The script ends while LinkOps is away; its result is still had.
 #[test]
 fn a_run_that_ends_while_linkops_is_away_has_its_true_result() {

@@ -45,7 +45,7 @@ struct World {
     clock: Clock,
     settings: Settings,
     operations: Arc<Operations>,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 /// Nothing waits between tries, and no time is over before a test is.
@@ -113,7 +113,7 @@ impl World {
         change(&mut settings);
         let ssh = FakeSsh::default();
         let operations = start(&store, &catalogue, &ssh, &clock, &settings);
-        World { ssh, store, catalogue, clock, settings, operations, _directory: directory }
+        World { ssh, store, catalogue, clock, settings, operations, directory }
     }
 
     /// Leaves what runs, and starts again on the same database with other settings.

@@ -85,7 +85,7 @@ fn a_stop_ends_everything_the_script_has_started() {
 #[test]
 fn a_timeout_ends_everything_and_says_so() {
     let Stage { fleet, linkops, place } =
-        stage(1, "operations.stop_grace = 0\noperations.script_timeout = 2");
+        stage(1, "operations.stop_grace = 0\noperations.script_timeout = 10");
     let operation = linkops.run_to_end(&["stubborn", "after"], &fleet.ids(), json!({}));
     let left: Vec<u32> = pids(&place).into_iter().filter(|pid| alive(*pid)).collect();
     assert!(left.is_empty() && pids(&place).len() == 5, "{left:?} still run");

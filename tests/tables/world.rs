@@ -46,6 +46,7 @@ enum What {
         took: i64,
         outcome: Result<String, String>,
         counts: Option<(u32, u32)>,
+        by: String,
     },
     Act(Act),
     Workspace(Box<Workspace>),
@@ -127,12 +128,12 @@ prop_compose! {
 
 prop_compose! {
     fn sync()(
-        (started, took) in (moment(), 0..3_i64),
+        (started, took, by) in (moment(), 0..3_i64, text()),
         outcome in prop_oneof![text().prop_map(Ok), text().prop_map(Err)],
         counts in (0..3_u32, 0..3_u32),
     ) -> What {
         let counts = outcome.is_ok().then_some(counts);
-        What::Sync { started, took, outcome, counts }
+        What::Sync { started, took, outcome, counts, by }
     }
 }
 
@@ -198,8 +199,8 @@ impl Thing {
                     list(&lists[1])
                 ],
             ),
-            What::Sync { started, took, outcome, counts } => tx.execute(
-                "INSERT INTO git_sync_history VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            What::Sync { started, took, outcome, counts, by } => tx.execute(
+                "INSERT INTO git_sync_history VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                 params![
                     self.number,
                     started,
@@ -208,7 +209,8 @@ impl Thing {
                     outcome.as_ref().ok(),
                     counts.map(|one| one.0),
                     counts.map(|one| one.1),
-                    outcome.as_ref().err()
+                    outcome.as_ref().err(),
+                    by
                 ],
             ),
             What::Act(one) => one.add(tx, self.number),
@@ -272,7 +274,7 @@ impl Thing {
                 });
                 Some(Row::new(shown, [json!(self.name())]))
             }
-            ("tbl_git_sync_history", What::Sync { started, took, outcome, counts }) => {
+            ("tbl_git_sync_history", What::Sync { started, took, outcome, counts, .. }) => {
                 let shown = json!({
                     "id": number, "started": started, "ended": started + took, "duration": took,
                     "status": if outcome.is_ok() { "success" } else { "failed" },
@@ -306,9 +308,9 @@ impl Thing {
                 let status = if *result == "ok" { "success" } else { "failed" };
                 (2, *at, "terminal", &actor[..], optional[2].clone(), status)
             }
-            What::Sync { started, outcome, .. } => {
+            What::Sync { started, outcome, by, .. } => {
                 let status = if outcome.is_ok() { "success" } else { "failed" };
-                (3, *started, "sync", "linkops", outcome.clone().ok(), status)
+                (3, *started, "sync", &by[..], outcome.clone().ok(), status)
             }
             What::Act(Act { at, actor, optional, action: "auth.login", result: "ok", .. }) => {
                 let subject = optional[2].clone().or(Some(actor.clone()));

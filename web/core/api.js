@@ -15,6 +15,9 @@ export class ApiError extends Error {
   }
 }
 
+// An answer in one piece that is not there after so many ms will not come: the connection is dead.
+const PATIENCE = 30_000;
+
 // Whether the server answers: `up` and `down` events for the banner.
 export const connection = new EventTarget();
 let isUp = true;
@@ -34,25 +37,28 @@ export const remove = (path) => call("DELETE", path);
 // Calls, and gives the answer's JSON (null without a body). `raw` gives the Response itself.
 export async function call(method, path, { query, body, signal, headers = {}, raw = false } = {}) {
   if (isAging()) refresh();
-  const options = { method, signal, headers: { ...headers }, cache: "no-store" };
+  const hasEnd = method === "GET" && !raw;
+  const ends = [signal, hasEnd && AbortSignal.timeout(PATIENCE)].filter(Boolean);
+  const options = { method, headers: { ...headers }, cache: "no-store" };
+  options.signal = AbortSignal.any(ends);
   const token = session()?.token;
   if (token) options.headers.Authorization = `Bearer ${token}`;
   if (body !== undefined) {
     options.headers["Content-Type"] = "application/json";
     options.body = JSON.stringify(body);
   }
-  const response = await reach(address(path, query), options);
+  const response = await reach(() => fetch(address(path, query), options));
   if (!response.ok) throw await failure(response, token);
   if (raw) return response;
-  const text = await response.text();
+  const text = await reach(() => response.text());
   return text === "" ? null : JSON.parse(text);
 }
 
-async function reach(url, options) {
+async function reach(ask) {
   try {
-    const response = await fetch(url, options);
+    const answer = await ask();
     seen(true);
-    return response;
+    return answer;
   } catch (error) {
     if (error.name === "AbortError") throw error;
     seen(false);

@@ -39,7 +39,7 @@ export function moment(time, now = Date.now()) {
   return new Date(now).toDateString() === at.toDateString() ? clock : `${day} ${clock}`;
 }
 
-function pad(number) {
+export function pad(number) {
   return String(number).padStart(2, "0");
 }
 

@@ -43,12 +43,18 @@ export function keepFresh({ every, signal, task, failed = () => {} }) {
   document.addEventListener("visibilitychange", woken, { signal });
   addEventListener("online", woken, { signal });
   addEventListener("pageshow", (event) => event.persisted && run(), { signal });
-  signal.addEventListener("abort", () => clearTimeout(timer));
+  whenLeft(signal, () => clearTimeout(timer));
   return Object.assign(run, { first: run() });
 }
 
 // Times that say "3 s ago" move on.
 export function everySecond(signal, task) {
   const timer = setInterval(() => document.hidden || task(), 1000);
-  signal.addEventListener("abort", () => clearInterval(timer));
+  whenLeft(signal, () => clearInterval(timer));
+}
+
+// Tidies up when the page is left: at once when that was before, while it was made.
+export function whenLeft(signal, task) {
+  if (signal.aborted) task();
+  else signal.addEventListener("abort", task);
 }

@@ -1,5 +1,7 @@
 // Lists of machines: what a search and filters leave over, in which order, and who is behind whom.
 
+import { finder } from "./search.js";
+
 // Where to find the filters in the address, and what they are without it.
 export const linkFilters = {
   q: "",
@@ -12,22 +14,21 @@ export const linkFilters = {
   view: "table",
 };
 
-// The machines that fit, sorted; ties by id. A search looks at all that names a machine: each of
-// its words must be found.
+// The machines that fit, sorted; ties by id. A search looks at all that names a machine.
 export function selectMachines(machines, filters) {
-  const words = filters.q.toLowerCase().split(/\s+/).filter(Boolean);
+  const found = finder(filters.q);
   const fits = (one) =>
     (!filters.type || one.type === filters.type) &&
     (!filters.status || one.status === filters.status) &&
     (!filters.enrolled || String(one.enrolled) === filters.enrolled) &&
     (!filters.tag || one.tags.includes(filters.tag)) &&
-    words.every((word) => haystack(one).includes(word));
+    found(...texts(one));
   return sortMachines(machines.filter(fits), filters.sort, filters.dir);
 }
 
-function haystack(one) {
+function texts(one) {
   const { host, port, user, proxyJump } = one.ssh;
-  const parts = [
+  return [
     one.id,
     one.name,
     one.type,
@@ -37,7 +38,6 @@ function haystack(one) {
     one.status,
     ...one.tags,
   ];
-  return parts.join(" ").toLowerCase();
 }
 
 const VALUES = {

@@ -9,9 +9,8 @@ export const isOpen = (operation) => OPEN.includes(operation.status);
 // Executions in all.
 export const total = (operation) => operation.scripts.length * operation.targets.length;
 
-// How many have ended.
-export function finished(operation) {
-  const { success, failed, stopped, skipped } = operation.result;
+// How many have ended, of counts by outcome.
+export function finished({ success, failed, stopped, skipped }) {
   return success + failed + stopped + skipped;
 }
 

@@ -42,7 +42,7 @@ export function start(table, show) {
     const mine = { abort, signal: abort.signal, onQuery: null, path: location.pathname };
     visit = mine;
     await show(found, mine);
-    if (visit === mine) scrollTo(0, history.state?.scroll ?? 0);
+    if (visit === mine) scrollBack(history.state?.scroll ?? 0, mine.signal);
   };
   history.scrollRestoration = "manual";
   addEventListener("popstate", () => {
@@ -52,6 +52,26 @@ export function start(table, show) {
   });
   document.addEventListener("click", follow);
   return open();
+}
+
+// Back to the place where one was. Lists are not drawn yet: it is tried again as the page grows, until
+// it is long enough, somebody takes over, or nothing came for too long.
+function scrollBack(top, left) {
+  scrollTo(0, top);
+  if (top === 0) return;
+  const abort = new AbortController();
+  const { signal } = abort;
+  const stop = () => abort.abort();
+  const grown = new ResizeObserver(() => {
+    scrollTo(0, top);
+    if (Math.abs(scrollY - top) < 2) stop();
+  });
+  grown.observe(document.body);
+  signal.addEventListener("abort", () => (grown.disconnect(), clearTimeout(timer)));
+  const timer = setTimeout(stop, 5000);
+  for (const kind of ["wheel", "pointerdown", "keydown"])
+    addEventListener(kind, stop, { signal, passive: true });
+  left.addEventListener("abort", stop, { signal });
 }
 
 // Links inside the console change the page without loading it.

@@ -51,13 +51,24 @@ export function parseLimit(text) {
   throw new Error(`${word} is neither a number nor a share like 10%.`);
 }
 
+// How an operation of before was to be run, as the fields of the form have it. Waves are sizes here,
+// and the last one takes what is left: the machines may be others now.
+export function howOf({ concurrency, on_failure, waves, max_failures }) {
+  return {
+    concurrency: String(concurrency),
+    goesOn: on_failure === "continue",
+    waves: waves ? [...waves.slice(0, -1).map((one) => one.length), "rest"].join(", ") : "",
+    maxFailures: waves ? String(max_failures) : "",
+  };
+}
+
 // The request; throws `{field, message}` for what is missing or wrong.
 export function requestOf({ scripts, flags, targets, concurrency, goesOn, waves, maxFailures }) {
   if (scripts.length === 0) throw problem("scripts", "Choose a script.");
   if (targets.length === 0) throw problem("targets", "Choose a machine.");
-  if (!Number.isInteger(concurrency) || concurrency < 1)
-    throw problem("concurrency", "Give a whole number from 1 on.");
-  const request = { scripts, targets, concurrency, on_failure: goesOn ? "continue" : "stop" };
+  const request = { scripts, targets, on_failure: goesOn ? "continue" : "stop" };
+  // Without a number the server takes the one of its configuration.
+  if (concurrency !== "") request.concurrency = checked("concurrency", () => width(concurrency));
   const chosen = scripts
     .map((id) => [id, flagsOf(flags.get(id) ?? new Map())])
     .filter(([, list]) => list.length > 0);
@@ -69,6 +80,11 @@ export function requestOf({ scripts, flags, targets, concurrency, goesOn, waves,
     if (limit !== null) request.max_failures = limit;
   }
   return request;
+}
+
+function width(text) {
+  if (!/^[1-9]\d*$/.test(text)) throw new Error("Give a whole number from 1 on.");
+  return Number(text);
 }
 
 function checked(name, read) {

@@ -11,8 +11,9 @@ export function session() {
   return current;
 }
 
-// Takes over an answer of the login, of a refresh or of a change of password.
-export function begin(answer, keep = current?.keep ?? false) {
+// Takes over an answer of the login, of a refresh or of a change of password. Only the login says
+// whether to keep it.
+export function begin(answer, keep) {
   const expires = Date.parse(answer.expires_at);
   current = {
     token: answer.token,
@@ -20,9 +21,9 @@ export function begin(answer, keep = current?.keep ?? false) {
     life: expires - Date.now(),
     username: answer.user?.username ?? current?.username,
     role: answer.user?.role ?? current?.role,
-    keep,
+    keep: keep ?? current?.keep ?? false,
   };
-  store();
+  store(keep !== undefined);
   changes.dispatchEvent(new Event("change"));
 }
 
@@ -34,10 +35,13 @@ export function end(reason = "") {
   changes.dispatchEvent(new CustomEvent("end", { detail: reason }));
 }
 
-function store() {
+// What is kept for the computer may be the session of another tab: one that is not kept takes its
+// place at a login alone.
+function store(isLogin) {
   const text = JSON.stringify(current);
   (current.keep ? localStorage : sessionStorage).setItem(KEY, text);
-  (current.keep ? sessionStorage : localStorage).removeItem(KEY);
+  if (current.keep) sessionStorage.removeItem(KEY);
+  else if (isLogin) localStorage.removeItem(KEY);
 }
 
 // What the last page has left, if it is still good.
@@ -61,7 +65,8 @@ export function isAging() {
   return current !== null && Date.now() > current.expires - current.life / 2;
 }
 
-const ROLES = ["viewer", "operator", "admin"];
+// Each may do what those before it may.
+export const ROLES = ["viewer", "operator", "admin"];
 
 // Whether the user's role is that role, or may do more.
 export function may(role) {

@@ -1,9 +1,11 @@
 // The socket of a workspace: opened with a ticket, opened again when it breaks, and read no faster
 // than its messages can be shown.
 
-import { get, post } from "./api.js";
+import { connection, get, post } from "./api.js";
 
 const LONGEST = 10_000;
+// When the tab or the network is back, the server has so many ms to answer.
+const DOUBT = 5000;
 
 // `receive(message)` may give a promise, which is waited for before the next one is read. `state`
 // hears `connecting`, `live`, `lost`, and `gone` when there is no such workspace any more. Gives
@@ -12,23 +14,20 @@ export function workspaceSocket({ id, signal, receive, state }) {
   const path = `/api/terminal/workspaces/${encodeURIComponent(id)}`;
   let current = null;
   let wake = () => {};
+  let cut = () => {};
+  let pause = 300;
   let isOver = false;
   const over = () => isOver || signal.aborted;
 
   async function run() {
-    let pause = 300;
     while (!over()) {
       state("connecting");
       try {
-        current = await open(path, signal);
-        pause = 300;
-        state("live");
-        await current.read(receive);
+        await once();
       } catch (error) {
         if (over()) return;
         if (error.status === 404 || error.status === 403) return state("gone", error);
       }
-      current = null;
       if (over()) return;
       if (await isGone(path)) return state("gone");
       state("lost");
@@ -40,9 +39,33 @@ export function workspaceSocket({ id, signal, receive, state }) {
     }
   }
 
-  addEventListener("online", () => wake(), { signal });
-  document.addEventListener("visibilitychange", () => document.hidden || wake(), { signal });
-  const end = () => ((isOver = true), current?.close(), wake());
+  // One socket, from its opening until it breaks, or until there is reason to think it dead.
+  async function once() {
+    const mine = await open(path, signal);
+    try {
+      if (over()) return;
+      current = mine;
+      pause = 300;
+      const broken = new Promise((resolve) => (cut = resolve));
+      state("live");
+      const take = (message) => (mine === current ? receive(message) : undefined);
+      await Promise.race([mine.read(take), broken]);
+    } finally {
+      current = null;
+      mine.close();
+    }
+  }
+
+  // A socket does not tell that its other end is gone; a request that gets no answer does.
+  const doubt = () => {
+    if (document.hidden) return;
+    wake();
+    if (current) get(path, {}, AbortSignal.timeout(DOUBT)).catch(() => {});
+  };
+  addEventListener("online", doubt, { signal });
+  document.addEventListener("visibilitychange", doubt, { signal });
+  connection.addEventListener("down", () => cut(), { signal });
+  const end = () => ((isOver = true), cut(), wake());
   signal.addEventListener("abort", end);
   run();
   return { send: (message) => current?.send(JSON.stringify(message)), end };

@@ -3,6 +3,7 @@
 import { get } from "../core/api.js";
 import { h } from "../core/dom.js";
 import { plural } from "../core/format.js";
+import { saveFile } from "../core/saving.js";
 import { pageHead } from "../parts/head.js";
 import { status } from "../parts/status.js";
 
@@ -81,7 +82,5 @@ function library({ name, version, licence, text }) {
 async function download(event) {
   event.preventDefault();
   const text = JSON.stringify(await get("/api/openapi.json"), null, 2);
-  const address = URL.createObjectURL(new Blob([text], { type: "application/json" }));
-  h("a", { href: address, download: "linkops-openapi.json" }).click();
-  URL.revokeObjectURL(address);
+  saveFile(new Blob([text], { type: "application/json" }), "linkops-openapi.json");
 }

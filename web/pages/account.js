@@ -2,6 +2,7 @@
 
 import { get, post } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
+import { setSingleKeys, singleKeys } from "../core/keys.js";
 import { begin } from "../core/session.js";
 import { failureBox } from "../parts/failure.js";
 import { field } from "../parts/field.js";
@@ -30,7 +31,23 @@ export default async function account({ signal }) {
         h("dd", timeAt(Date.parse(me.expires_at))),
       ),
     ),
+    keyboard(),
     passwordForm(me.username),
+  );
+}
+
+function keyboard() {
+  const single = h("input", {
+    type: "checkbox",
+    checked: singleKeys(),
+    onchange: () => setSingleKeys(single.checked),
+  });
+  return h(
+    "section.card",
+    { "aria-label": "Keyboard" },
+    h("h2", "Keyboard"),
+    h("label.choice", single, "Single characters act as keys, such as / and g o"),
+    h("p.small.soft", "This browser remembers it. Keys with Ctrl act in any case."),
   );
 }
 

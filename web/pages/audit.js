@@ -1,11 +1,13 @@
 // The audit log: who did what, from where, with what result; and whether nobody has changed it.
 
 import { get, post } from "../core/api.js";
+import { dayEnd, dayStart } from "../core/days.js";
 import { h, replace } from "../core/dom.js";
 import { count } from "../core/format.js";
 import { readQuery, writeQuery } from "../core/query.js";
 import { replaceQuery } from "../core/router.js";
 import { emptyBox, failureBox } from "../parts/failure.js";
+import { dayField } from "../parts/field.js";
 import { pageHead, timeAt } from "../parts/head.js";
 import { icon, mark } from "../parts/icons.js";
 import { status } from "../parts/status.js";
@@ -39,16 +41,10 @@ export default async function audit({ visit, signal }) {
       onchange: () => change({ [name]: fields[name].value.trim() }),
     });
   }
-  for (const [name, label] of [
-    ["from", "From"],
-    ["to", "Until"],
-  ]) {
-    fields[name] = h("input", {
-      type: "date",
-      "aria-label": label,
-      onchange: () => change({ [name]: fields[name].value }),
-    });
-  }
+  const days = [
+    dayField("From", (from) => change({ from })),
+    dayField("Until", (to) => change({ to })),
+  ];
   const clear = h(
     "button.plain",
     { type: "button", onclick: () => change({ ...defaults }) },
@@ -100,6 +96,7 @@ export default async function audit({ visit, signal }) {
 
   function showFields() {
     for (const [name, input] of Object.entries(fields)) input.value = filters[name];
+    days.forEach((one, at) => (one.input.value = [filters.from, filters.to][at]));
     clear.hidden = Object.keys(defaults).every((name) => filters[name] === defaults[name]);
   }
 
@@ -107,10 +104,8 @@ export default async function audit({ visit, signal }) {
     const found = ["actor", "action", "target", "result"]
       .filter((name) => filters[name])
       .map((col) => ({ col, op: "eq", val: filters[col] }));
-    if (filters.from)
-      found.push({ col: "time", op: "gte", val: new Date(`${filters.from}T00:00:00`).getTime() });
-    if (filters.to)
-      found.push({ col: "time", op: "lte", val: new Date(`${filters.to}T23:59:59.999`).getTime() });
+    if (filters.from) found.push({ col: "time", op: "gte", val: dayStart(filters.from) });
+    if (filters.to) found.push({ col: "time", op: "lt", val: dayEnd(filters.to) });
     return found;
   }
 
@@ -169,7 +164,7 @@ export default async function audit({ visit, signal }) {
     "div.page",
     pageHead({ title: "Audit", actions: [check] }),
     chain,
-    h("div.filters", { role: "search" }, Object.values(fields), clear, tally),
+    h("div.filters", { role: "search" }, Object.values(fields), days, clear, tally),
     list,
     h("div.row", more),
   );

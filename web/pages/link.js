@@ -3,17 +3,19 @@
 
 import { ApiError, get, post } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
-import { count, duration } from "../core/format.js";
+import { count } from "../core/format.js";
 import { keepFresh } from "../core/live.js";
 import { may } from "../core/session.js";
-import { emptyBox, failureBox } from "../parts/failure.js";
-import { pageHead, timeAgo, timeAt } from "../parts/head.js";
+import { failureBox } from "../parts/failure.js";
+import { pageHead, timeAgo } from "../parts/head.js";
 import { icon } from "../parts/icons.js";
 import { done, failed } from "../parts/notes.js";
-import { badge, enrolled, statusMark, statusWord, tags, typeTag } from "../parts/status.js";
+import { badge, enrolled, statusWord, tags, typeTag } from "../parts/status.js";
 import { loadStyle } from "../parts/style.js";
+import { machineStory, timeline } from "../parts/timeline.js";
 
 const css = "asset:style/link.css";
+const DAY = 24 * 3600 * 1000;
 
 export default async function link({ params, signal, title }) {
   const [{ latencyChart }] = await Promise.all([import("../parts/chart.js"), loadStyle(css)]);
@@ -31,6 +33,7 @@ export default async function link({ params, signal, title }) {
   const facts = h("section.card", { "aria-label": "From the inventory" });
   const answer = h("section.card", { "aria-label": "Latency" });
   const story = h("section.card.flush", { "aria-label": "Timeline" });
+  const lists = machineStory(machine.id, signal);
   title(machine.name);
 
   const fresh = keepFresh({
@@ -38,14 +41,7 @@ export default async function link({ params, signal, title }) {
     signal,
     async task() {
       machine = await get(address, {}, signal);
-      const [checks, { operations }, acts] = await Promise.all([
-        get(`${address}/health`, { limit: curve.span === "day" ? 288 : 2016 }, signal)
-          .then(({ checks }) => checks)
-          .catch(() => []),
-        get("/api/operations", { target: machine.id, limit: 30 }, signal),
-        terminals(machine.id, signal),
-      ]);
-      show(checks, operations, acts);
+      show(await lists.load());
     },
     failed: (error) =>
       error instanceof ApiError && error.status === 404 && replace(told, failureBox(error)),
@@ -76,7 +72,9 @@ export default async function link({ params, signal, title }) {
     }
   }
 
-  function show(checks, operations, acts) {
+  function show(all) {
+    const from = Date.now() - (curve.span === "day" ? DAY : 7 * DAY);
+    const checks = all.checks.filter((one) => one.at > from);
     replace(
       head.querySelector(".titles .row"),
       badge(machine.status),
@@ -91,23 +89,12 @@ export default async function link({ params, signal, title }) {
       latency(machine, checks, curve, (span) => ((curve.span = span), fresh())),
     );
     curve.show(checks);
-    replace(story, h("header", h("h2", "Timeline")), timeline(machine, checks, operations, acts));
+    const more = () => (lists.more(), fresh());
+    replace(story, h("header", h("h2", "Timeline")), timeline(machine, all, more));
   }
 
   await fresh.first;
   return h("div.page", head, told, h("div.cards.two", h("div.stack", answer, facts), story));
-}
-
-// Openings of terminals, for those who may read them.
-async function terminals(id, signal) {
-  const filters = [
-    { col: "kind", op: "eq", val: "terminal" },
-    { col: "subject", op: "eq", val: id },
-  ];
-  const body = { table: "tbl_recent_activity", filters, page: { size: 20 } };
-  return post("/api/tables/query", body, signal)
-    .then(({ rows }) => rows)
-    .catch(() => []);
 }
 
 // What to do about a machine that is not enrolled: the exact commands.
@@ -187,69 +174,4 @@ function latency(machine, checks, curve, change) {
       ? curve.element
       : h("p.soft", "Two checks make a line; it is checked every few minutes."),
   ];
-}
-
-// Operations, terminals, and the moments when the machine went or came back, newest first.
-function timeline(machine, checks, operations, acts) {
-  const entries = [
-    ...operations.map((one) => ({
-      at: one.started ?? Date.now(),
-      mark: one.status,
-      what: operationWords(one),
-    })),
-    ...acts.map((one) => ({
-      at: one.time,
-      mark: one.status,
-      what: ["Terminal, ", h("span.soft", one.actor)],
-    })),
-    ...changes(checks),
-  ];
-  if (machine.enrollmentVerifiedAt !== null) {
-    entries.push({
-      at: machine.enrollmentVerifiedAt,
-      mark: machine.enrolled ? "success" : "partial",
-      what: machine.enrolled ? "Client id verified" : "Client id not as in the inventory",
-    });
-  }
-  entries.sort((a, b) => b.at - a.at);
-  if (entries.length === 0)
-    return emptyBox({ title: "Nothing was done on this machine yet", symbol: "clock" });
-  return h(
-    "ol.lines.timeline",
-    entries.map((one) =>
-      h(
-        "li",
-        statusMark(one.mark),
-        h("div.grow", one.what),
-        h("span.soft.small.at", timeAt(one.at)),
-      ),
-    ),
-  );
-}
-
-function operationWords(one) {
-  const took = one.duration === null ? "" : `, ${duration(one.duration)}`;
-  return [
-    h("a", { href: `/operations/${one.id}` }, one.id),
-    " ",
-    one.scripts.join(", "),
-    h("span.soft", ` by ${one.triggered_by}${took}`),
-  ];
-}
-
-function changes(checks) {
-  const found = [];
-  checks.forEach((one, at) => {
-    const before = checks[at - 1];
-    if (before && before.reachable !== one.reachable) {
-      found.push({
-        at: one.at,
-        mark: one.reachable ? "online" : "offline",
-        what: one.reachable
-          ? "Answers again"
-          : ["Does not answer", one.error && h("span.soft", `: ${one.error}`)],
-      });
-    }
-  });
-  return found;
 }

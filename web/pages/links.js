@@ -204,7 +204,7 @@ export default async function links({ visit, signal }) {
     if (machines.length === 0) replace(list, none());
     else if (found.length === 0)
       replace(list, emptyBox({ title: "No machine fits these filters", symbol: "search" }));
-    else if (filters.view === "map") list.replaceChildren(topology(found, machines));
+    else if (filters.view === "map") replace(list, topology(found, machines));
     else {
       if (table.element.parentNode !== list) list.replaceChildren(table.element);
       table.show(found, filters);

@@ -1,6 +1,7 @@
 // Operations, newest first: what runs and what ran, with filters that stand in the address.
 
 import { get } from "../core/api.js";
+import { dayEnd, dayStart } from "../core/days.js";
 import { h, replace } from "../core/dom.js";
 import { everySecond, keepFresh } from "../core/live.js";
 import { isOpen, scriptNames, took, total, where } from "../core/operations.js";
@@ -8,8 +9,10 @@ import { readQuery, writeQuery } from "../core/query.js";
 import { replaceQuery } from "../core/router.js";
 import { may } from "../core/session.js";
 import { emptyBox, failureBox } from "../parts/failure.js";
+import { dayField } from "../parts/field.js";
 import { pageHead, timeAt } from "../parts/head.js";
 import { icon } from "../parts/icons.js";
+import { failed } from "../parts/notes.js";
 import { operationBar, outcomeWords } from "../parts/progress.js";
 import { status, statusWord } from "../parts/status.js";
 import { dataTable } from "../parts/table.js";
@@ -22,8 +25,10 @@ export default async function operations({ visit, signal }) {
   let filters = readQuery(defaults, location.search);
   let catalogue = new Map();
   let first = [];
-  // Pages that were asked for below the first; they are history and do not change any more.
+  // What was asked for below the first page, and what was pushed out of it since.
   let older = [];
+  // What is asked for now; answers to something else come too late.
+  let asked = 0;
   let cursor = null;
   const fields = filterFields();
   const list = h("div.stack");
@@ -63,18 +68,15 @@ export default async function operations({ visit, signal }) {
         data: { label },
         onchange: (event) => change({ [name]: event.target.value }),
       });
-    const day = (name, label) =>
-      h(
-        "label.day",
-        label,
-        h("input", { type: "date", onchange: (event) => change({ [name]: event.target.value }) }),
-      );
     const made = {
       status: choice("status", "Status"),
       script: choice("script", "Script"),
       target: choice("target", "Machine"),
     };
-    const days = { from: day("from", "From"), to: day("to", "Until") };
+    const days = {
+      from: dayField("From", (from) => change({ from })),
+      to: dayField("Until", (to) => change({ to })),
+    };
     const clear = h(
       "button.plain",
       { type: "button", onclick: () => change({ ...defaults }) },
@@ -113,8 +115,10 @@ export default async function operations({ visit, signal }) {
   visit.onQuery = (text) => ((filters = readQuery(defaults, text)), again());
 
   function again() {
+    asked += 1;
     older = [];
     cursor = null;
+    more.hidden = true;
     showFields();
     fresh();
   }
@@ -136,28 +140,44 @@ export default async function operations({ visit, signal }) {
       machines.map((one) => [one.id, one.id]),
       filters.target,
     );
-    fields.from.lastChild.value = filters.from;
-    fields.to.lastChild.value = filters.to;
+    fields.from.input.value = filters.from;
+    fields.to.input.value = filters.to;
     fields.clear.hidden = Object.keys(defaults).every((name) => filters[name] === "");
   }
 
   // Days are those of the user, both included.
   function query(more_) {
-    const start = (day) => day && new Date(`${day}T00:00:00`).getTime();
-    const end = (day) => day && new Date(`${day}T23:59:59.999`).getTime() + 1;
-    return { ...filters, from: start(filters.from), to: end(filters.to), limit: PAGE, ...more_ };
+    const from = filters.from && dayStart(filters.from);
+    const to = filters.to && dayEnd(filters.to);
+    return { ...filters, from, to, limit: PAGE, ...more_ };
   }
 
   async function loadOlder() {
+    const mine = asked;
     more.disabled = true;
     try {
       const page = await get("/api/operations", query({ cursor }), signal);
+      if (mine !== asked) return;
       older = [...older, ...page.operations];
       cursor = page.next_cursor;
       show();
+    } catch (error) {
+      if (mine === asked && !signal.aborted) failed(error);
     } finally {
       more.disabled = false;
     }
+  }
+
+  // Those of the first page that `next` has no room for any more go on below it. There are no more
+  // of them than new ones; others that are missing do not fit the filters any more.
+  function pushOut(next) {
+    if (older.length === 0) return;
+    const has = (list, { id }) => list.some((one) => one.id === id);
+    const added = next.filter((one) => !has(first, one) && !has(older, one)).length;
+    const last = first.findLastIndex((one) => has(next, one));
+    // So many new ones that there is a gap: from here on it is asked for again.
+    if (last < 0) older = [];
+    else older = [...first.slice(Math.max(last + 1, first.length - added)), ...older];
   }
 
   function show() {
@@ -173,7 +193,10 @@ export default async function operations({ visit, signal }) {
     every: 3000,
     signal,
     async task() {
+      const mine = asked;
       const page = await get("/api/operations", query({}), signal);
+      if (mine !== asked) return;
+      pushOut(page.operations);
       first = page.operations;
       if (older.length === 0) cursor = page.next_cursor;
       show();

@@ -5,9 +5,10 @@ import { readCast, shorten, sizeOf } from "../core/cast.js";
 import { h, replace } from "../core/dom.js";
 import { duration } from "../core/format.js";
 import { bindKeys } from "../core/keys.js";
+import { whenLeft } from "../core/live.js";
+import { saveFile } from "../core/saving.js";
 import { pageHead, timeAt } from "../parts/head.js";
 import { icon } from "../parts/icons.js";
-import { saveFile } from "../parts/logpane.js";
 import { loadStyle } from "../parts/style.js";
 import { makeTerm } from "../parts/term.js";
 
@@ -66,8 +67,7 @@ export default async function recording({ params, signal, title }) {
   // Everything up to a place at once; going back begins anew.
   function seek(to) {
     if (to < place || next === 0) {
-      tool.term.reset();
-      tool.term.resize(real.width, real.height);
+      tool.after(() => (tool.term.reset(), tool.term.resize(real.width, real.height)));
       next = 0;
     }
     place = to;
@@ -83,7 +83,7 @@ export default async function recording({ params, signal, title }) {
       if (size) {
         tool.term.write(data);
         data = "";
-        tool.term.resize(size.columns, size.rows);
+        tool.after(() => tool.term.resize(size.columns, size.rows));
       }
     }
     if (data) tool.term.write(data);
@@ -131,7 +131,7 @@ export default async function recording({ params, signal, title }) {
     ],
     signal,
   );
-  signal.addEventListener("abort", () => tool.dispose());
+  whenLeft(signal, () => tool.dispose());
   requestAnimationFrame(() => {
     if (signal.aborted) return;
     tool.open(screen);

@@ -1,19 +1,15 @@
 // Recordings of terminals: who was where, when and for how long.
 
-import { get, remove } from "../core/api.js";
-import { h, replace } from "../core/dom.js";
+import { get } from "../core/api.js";
+import { h } from "../core/dom.js";
 import { bytes, duration } from "../core/format.js";
-import { keepFresh } from "../core/live.js";
 import { may } from "../core/session.js";
-import { confirmAct } from "../parts/dialog.js";
-import { emptyBox, failureBox } from "../parts/failure.js";
+import { emptyBox } from "../parts/failure.js";
+import { freshList, removeAsked } from "../parts/freshlist.js";
 import { pageHead, timeAt } from "../parts/head.js";
-import { failed } from "../parts/notes.js";
 import { dataTable } from "../parts/table.js";
 
 export default async function recordings({ signal }) {
-  let rows = null;
-  const list = h("div.stack");
   const table = dataTable({
     label: "Recordings",
     key: (one) => one.id,
@@ -49,45 +45,23 @@ export default async function recordings({ signal }) {
     ],
   });
 
-  async function drop(one) {
-    if (
-      !(await confirmAct({
-        title: "Delete this recording?",
-        text: `What ${one.actor} did cannot be looked at any more.`,
-        named: [one.target],
-        act: "Delete",
-      }))
-    )
-      return;
-    try {
-      await remove(`/api/recordings/${encodeURIComponent(one.id)}`);
-    } catch (error) {
-      failed(error);
-    }
-    fresh();
-  }
+  const drop = (one) =>
+    removeAsked({
+      title: "Delete this recording?",
+      text: `What ${one.actor} did cannot be looked at any more.`,
+      named: [one.target],
+      act: "Delete",
+      path: `/api/recordings/${encodeURIComponent(one.id)}`,
+      fresh: list.fresh,
+    });
 
-  const fresh = keepFresh({
-    every: 10_000,
-    signal,
-    async task() {
-      rows = await get("/api/recordings", {}, signal);
-      if (rows.length === 0) return replace(list, none());
-      if (table.element.parentNode !== list) list.replaceChildren(table.element);
-      table.show(rows);
-    },
-    failed: (error) =>
-      rows === null &&
-      replace(
-        list,
-        failureBox(error, () => fresh()),
-      ),
-  });
-  await fresh.first;
+  const load = () => get("/api/recordings", {}, signal);
+  const list = freshList({ every: 10_000, signal, table, load, none });
+  await list.fresh.first;
   return h(
     "div.page",
     pageHead({ title: "Recordings", crumb: { href: "/terminal", label: "Terminal" } }),
-    list,
+    list.element,
   );
 }
 

@@ -5,7 +5,7 @@ import { get, post } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
 import { duration, names, plural } from "../core/format.js";
 import { navigate } from "../core/router.js";
-import { requestOf, splitFlag } from "../core/runform.js";
+import { howOf, requestOf, splitFlag } from "../core/runform.js";
 import { confirmAct } from "../parts/dialog.js";
 import { emptyBox, failureBox } from "../parts/failure.js";
 import { field } from "../parts/field.js";
@@ -39,7 +39,7 @@ export default async function run({ signal }) {
   );
   const targets = new Set(before.targets.filter((id) => known.has(id)));
 
-  const how = howFields(before);
+  const how = howFields(before.how);
   const said = h("div", { role: "alert" });
   const resolved = h("div.resolved", { "aria-live": "polite" });
   const start = h("button.primary", { type: "submit" }, icon("play"), h("span"));
@@ -77,10 +77,10 @@ export default async function run({ signal }) {
 
   function estimate(ids, machines_, width) {
     const each = ids.map((id) => catalogue.get(id).estimatedDuration);
-    if (each.length === 0 || machines_ === 0 || each.some((one) => one === null) || !(width > 0))
-      return null;
-    const rounds = Math.ceil(machines_ / width);
-    return h("span.soft", `About ${duration(rounds * each.reduce((a, b) => a + b, 0) * 1000)}`);
+    if (each.length === 0 || machines_ === 0 || each.some((one) => one === null)) return null;
+    const one = each.reduce((a, b) => a + b, 0) * 1000;
+    if (!(width > 0)) return h("span.soft", `About ${duration(one)} on each machine`);
+    return h("span.soft", `About ${duration(Math.ceil(machines_ / width) * one)}`);
   }
 
   async function submit(event) {
@@ -158,9 +158,10 @@ async function wanted(signal) {
   const query = new URLSearchParams(location.search);
   const list = (name) => (query.get(name) ?? "").split(",").filter(Boolean);
   const again = query.get("again");
-  if (!again)
-    return { scripts: list("scripts"), targets: list("targets"), flags: {}, concurrency: 5 };
-  return get(`/api/operations/${encodeURIComponent(again)}`, { output: "false" }, signal);
+  if (!again) return { scripts: list("scripts"), targets: list("targets"), flags: {}, how: {} };
+  const address = `/api/operations/${encodeURIComponent(again)}`;
+  const before = await get(address, { output: "false" }, signal);
+  return { ...before, how: howOf(before) };
 }
 
 // Flags of a run of before, put back to where they were declared.
@@ -176,25 +177,29 @@ function readFlags(script, sent) {
   return found;
 }
 
+// The fields of how it is run; `before` has what they hold at first, those of `howOf`.
 function howFields(before) {
   const concurrency = field("At the same time", {
     type: "number",
     min: "1",
     step: "1",
-    value: String(before.concurrency),
+    value: before.concurrency ?? "",
+    placeholder: "as configured",
     hint: "Runs at a time, over all machines.",
   });
   const waves = field("Waves", {
+    value: before.waves ?? "",
     placeholder: "all at once",
     spellcheck: "false",
     hint: "For example 1, 10%, rest: one machine first, then a tenth, then all others.",
   });
   const maxFailures = field("Stop after a wave when more have failed than", {
+    value: before.maxFailures ?? "",
     placeholder: "0",
     spellcheck: "false",
     hint: "A number of machines, or a share like 10%.",
   });
-  const goesOn = h("input", { type: "checkbox" });
+  const goesOn = h("input", { type: "checkbox", checked: before.goesOn ?? false });
   const element = h(
     "div.how",
     concurrency,
@@ -203,7 +208,8 @@ function howFields(before) {
     h("label.choice", goesOn, "On a machine, go on with the next script after a failure"),
   );
   const values = () => ({
-    concurrency: Number(concurrency.input.value),
+    // What is no number reads as an empty text.
+    concurrency: concurrency.input.validity.badInput ? "?" : concurrency.input.value,
     goesOn: goesOn.checked,
     waves: waves.input.value,
     maxFailures: maxFailures.input.value,
@@ -228,10 +234,19 @@ async function agreed(request, catalogue) {
       list.length > 0 && h("code", ` ${list.join(" ")}`),
     );
   });
-  const waves = request.waves && h("p.soft", `In waves of ${request.waves.join(", ")}.`);
+  const limit = request.max_failures ?? 0;
+  const waves =
+    request.waves &&
+    h(
+      "p.soft",
+      `In waves of ${request.waves.join(", ")}; none begins when ${limit === 0 ? "a machine has" : `more than ${limit} have`} failed.`,
+    );
+  const goesOn =
+    request.on_failure === "continue" &&
+    h("p.soft", "On a machine, the next script runs after a failure too.");
   return confirmAct({
     title: `Run on ${plural(request.targets.length, "machine")}?`,
-    text: [h("ol.steps-list", words), waves],
+    text: [h("ol.steps-list", words), waves, goesOn],
     named: request.targets,
     act: "Run",
     danger: false,

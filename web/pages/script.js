@@ -5,9 +5,9 @@ import { h } from "../core/dom.js";
 import { duration } from "../core/format.js";
 import { took, where } from "../core/operations.js";
 import { may } from "../core/session.js";
+import { copyButton } from "../parts/copybutton.js";
 import { pageHead, timeAgo } from "../parts/head.js";
 import { icon, mark } from "../parts/icons.js";
-import { done, failed } from "../parts/notes.js";
 import { statusMark, tags } from "../parts/status.js";
 
 export default async function script({ params, signal, title }) {
@@ -92,14 +92,6 @@ function runs(operations) {
 
 function source(one) {
   const lines = one.source.replace(/\n$/, "").split("\n");
-  const copy = async () => {
-    try {
-      await navigator.clipboard.writeText(one.source);
-      done("The text was copied.");
-    } catch (error) {
-      failed(error);
-    }
-  };
   const code = h(
     "code",
     lines.map((line, at) => h("span.line", { data: { n: at + 1 } }, line || "\u00a0")),
@@ -110,7 +102,7 @@ function source(one) {
     h(
       "header",
       h("h2", one.path),
-      h("button.plain", { type: "button", onclick: copy }, icon("copy"), "Copy"),
+      copyButton({ text: one.source, place: code, told: "The text was copied.", kind: ".plain" }),
     ),
     h("pre.source", { tabindex: "0", "aria-label": "Text of the script" }, code),
   );

@@ -1,13 +1,14 @@
 // The catalogue of scripts: what each does, what it takes, and a way to run it.
 
 import { get } from "../core/api.js";
-import { h, replace } from "../core/dom.js";
+import { h } from "../core/dom.js";
 import { duration, plural } from "../core/format.js";
-import { keepFresh } from "../core/live.js";
 import { readQuery, writeQuery } from "../core/query.js";
 import { replaceQuery } from "../core/router.js";
+import { finder } from "../core/search.js";
 import { may } from "../core/session.js";
-import { emptyBox, failureBox } from "../parts/failure.js";
+import { emptyBox } from "../parts/failure.js";
+import { freshList } from "../parts/freshlist.js";
 import { pageHead } from "../parts/head.js";
 import { tags } from "../parts/status.js";
 import { dataTable } from "../parts/table.js";
@@ -15,7 +16,6 @@ import { dataTable } from "../parts/table.js";
 const defaults = { q: "" };
 
 export default async function scripts({ visit, signal }) {
-  let all = null;
   let filters = readQuery(defaults, location.search);
   const search = h("input", {
     type: "search",
@@ -25,7 +25,6 @@ export default async function scripts({ visit, signal }) {
     oninput: () => change(search.value),
   });
   const tally = h("span.tally.number", { role: "status" });
-  const list = h("div.stack");
   const table = dataTable({
     label: "Scripts",
     key: (one) => one.id,
@@ -81,54 +80,36 @@ export default async function scripts({ visit, signal }) {
   function change(q) {
     filters = { q };
     replaceQuery(writeQuery(defaults, filters));
-    show();
+    list.show();
   }
   visit.onQuery = (text) => (
     (filters = readQuery(defaults, text)),
     (search.value = filters.q),
-    show()
+    list.show()
   );
 
-  function show() {
-    const words = filters.q.toLowerCase().split(/\s+/).filter(Boolean);
-    const found = all.filter((one) => {
-      const text = [one.id, one.name, one.description, ...one.flags, ...one.tags]
-        .join(" ")
-        .toLowerCase();
-      return words.every((word) => text.includes(word));
-    });
+  function pick(all) {
+    const fits = finder(filters.q);
+    const found = all.filter((one) =>
+      fits(one.id, one.name, one.description, ...one.flags, ...one.tags),
+    );
     tally.textContent = plural(found.length, "script");
-    if (all.length === 0) return replace(list, none());
-    if (found.length === 0)
-      return replace(list, emptyBox({ title: "No script fits this search", symbol: "search" }));
-    if (table.element.parentNode !== list) list.replaceChildren(table.element);
-    table.show(found);
+    return found;
   }
 
-  const fresh = keepFresh({
-    every: 30_000,
-    signal,
-    async task() {
-      all = await get("/api/scripts", {}, signal);
-      show();
-    },
-    failed: (error) =>
-      all === null &&
-      replace(
-        list,
-        failureBox(error, () => fresh()),
-      ),
-  });
-  await fresh.first;
+  const load = () => get("/api/scripts", {}, signal);
+  const list = freshList({ every: 30_000, signal, table, load, pick, none });
+  await list.fresh.first;
   return h(
     "div.page",
     pageHead({ title: "Scripts" }),
     h("div.filters", { role: "search" }, search, tally),
-    list,
+    list.element,
   );
 }
 
-function none() {
+function none(all) {
+  if (all.length > 0) return emptyBox({ title: "No script fits this search", symbol: "search" });
   return emptyBox({
     title: "No scripts yet",
     symbol: "scripts",

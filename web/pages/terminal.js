@@ -1,16 +1,16 @@
 // Terminals: sessions to come back to, and a new one with its layout and machines.
 
-import { get, post, put, remove } from "../core/api.js";
+import { get, post, put } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
 import { plural } from "../core/format.js";
-import { layoutFor, layouts, panesOf } from "../core/layouts.js";
+import { layoutFor, layouts, NAMES, panesOf } from "../core/layouts.js";
 import { keepFresh } from "../core/live.js";
 import { navigate } from "../core/router.js";
-import { confirmAct } from "../parts/dialog.js";
 import { emptyBox, failureBox } from "../parts/failure.js";
+import { removeAsked } from "../parts/freshlist.js";
 import { pageHead, timeAgo } from "../parts/head.js";
 import { icon } from "../parts/icons.js";
-import { failed } from "../parts/notes.js";
+import { failed, warn } from "../parts/notes.js";
 import { status } from "../parts/status.js";
 import { loadStyle } from "../parts/style.js";
 
@@ -20,10 +20,9 @@ export default async function terminal({ signal }) {
   const [machines] = await Promise.all([get("/api/links", {}, signal), loadStyle(css)]);
   const able = machines.filter((one) => one.enrolled).map((one) => one.id);
   const query = new URLSearchParams(location.search);
-  const wanted = (query.get("targets") ?? "")
-    .split(",")
-    .filter((id) => able.includes(id))
-    .slice(0, 4);
+  const asked = [...new Set((query.get("targets") ?? "").split(",").filter(Boolean))];
+  const wanted = asked.filter((id) => able.includes(id)).slice(0, NAMES.length);
+  tellMissing(asked, wanted, machines);
   // Whoever comes with machines wants to be on them.
   if (wanted.length > 0) return begin(layoutFor(wanted.length), wanted, signal);
   const head = pageHead({
@@ -92,17 +91,15 @@ export default async function terminal({ signal }) {
     );
   }
 
-  async function end(one) {
-    const named = Object.values(one.panes).map((pane) => pane.target);
-    const text = "The shells on these machines end, and what runs in them.";
-    if (!(await confirmAct({ title: "Close this session?", text, named, act: "Close" }))) return;
-    try {
-      await remove(`/api/terminal/workspaces/${one.workspace_id}`);
-    } catch (error) {
-      failed(error);
-    }
-    fresh();
-  }
+  const end = (one) =>
+    removeAsked({
+      title: "Close this session?",
+      text: "The shells on these machines end, and what runs in them.",
+      named: Object.values(one.panes).map((pane) => pane.target),
+      act: "Close",
+      path: `/api/terminal/workspaces/${one.workspace_id}`,
+      fresh,
+    });
 
   await fresh.first;
   const form =
@@ -115,6 +112,18 @@ export default async function terminal({ signal }) {
           action: h("a.button.primary", { href: "/links?enrolled=false" }, "To the machines"),
         });
   return h("div.page", head, form, list);
+}
+
+// Says which machines have no pane, and why.
+function tellMissing(asked, wanted, machines) {
+  const missing = asked.filter((id) => !wanted.includes(id));
+  if (missing.length === 0) return;
+  const why = (id) => {
+    const one = machines.find((each) => each.id === id);
+    if (!one) return `${id} is not in the inventory.`;
+    return one.enrolled ? `${id} is one too many.` : `${id} is not enrolled.`;
+  };
+  warn(`No pane for ${plural(missing.length, "machine")}`, missing.map(why).join(" "));
 }
 
 function newSession(able, signal) {
@@ -132,10 +141,10 @@ function newSession(able, signal) {
       ),
     ),
   );
-  const selects = [0, 1, 2, 3].map((at) =>
+  const selects = NAMES.map((name) =>
     h(
       "select",
-      { "aria-label": `Machine of pane ${"ABCD"[at]}` },
+      { "aria-label": `Machine of pane ${name}` },
       h("option", { value: "" }, "–"),
       able.map((id) => h("option", { value: id }, id)),
     ),

@@ -1,23 +1,19 @@
 // API tokens, for scripts and CI: one's own, and for admins all of them. A token is shown once.
 
-import { get, post, remove } from "../core/api.js";
-import { h, replace } from "../core/dom.js";
-import { keepFresh } from "../core/live.js";
-import { may, session } from "../core/session.js";
-import { confirmAct, openDialog } from "../parts/dialog.js";
-import { emptyBox, failureBox } from "../parts/failure.js";
+import { get, post } from "../core/api.js";
+import { h } from "../core/dom.js";
+import { may, ROLES, session } from "../core/session.js";
+import { copyButton } from "../parts/copybutton.js";
+import { openDialog } from "../parts/dialog.js";
+import { emptyBox } from "../parts/failure.js";
 import { choice, field } from "../parts/field.js";
 import { formDialog } from "../parts/formdialog.js";
+import { freshList, removeAsked } from "../parts/freshlist.js";
 import { pageHead, timeAgo, timeAt } from "../parts/head.js";
 import { icon } from "../parts/icons.js";
-import { done, failed } from "../parts/notes.js";
 import { dataTable } from "../parts/table.js";
 
-const ROLES = ["viewer", "operator", "admin"];
-
 export default async function tokens({ signal }) {
-  let rows = null;
-  const list = h("div.stack");
   const table = dataTable({
     label: "API tokens",
     key: (one) => one.id,
@@ -69,77 +65,49 @@ export default async function tokens({ signal }) {
       send,
     });
     if (!made) return;
-    fresh();
+    list.fresh();
     await reveal(made);
   }
 
-  async function revoke(one) {
-    if (
-      !(await confirmAct({
-        title: "Revoke this token?",
-        text: "Whatever uses it is refused from now on.",
-        named: [one.name],
-        word: "token",
-        act: "Revoke",
-      }))
-    )
-      return;
-    try {
-      await remove(`/api/tokens/${encodeURIComponent(one.id)}`);
-      done(`${one.name} was revoked.`);
-    } catch (error) {
-      failed(error);
-    }
-    fresh();
-  }
+  const revoke = (one) =>
+    removeAsked({
+      title: "Revoke this token?",
+      text: "Whatever uses it is refused from now on.",
+      named: [one.name],
+      word: "token",
+      act: "Revoke",
+      path: `/api/tokens/${encodeURIComponent(one.id)}`,
+      told: `${one.name} was revoked.`,
+      fresh: list.fresh,
+    });
 
-  const fresh = keepFresh({
-    every: 15_000,
-    signal,
-    async task() {
-      rows = await get("/api/tokens", {}, signal);
-      if (rows.length === 0)
-        return replace(
-          list,
-          emptyBox({
-            title: "There are no API tokens",
-            symbol: "tokens",
-            text: "A token lets a script or a pipeline call the API, with no more rights than you have.",
-          }),
-        );
-      if (table.element.parentNode !== list) list.replaceChildren(table.element);
-      table.show(rows);
-    },
-    failed: (error) =>
-      rows === null &&
-      replace(
-        list,
-        failureBox(error, () => fresh()),
-      ),
-  });
-  await fresh.first;
+  const load = () => get("/api/tokens", {}, signal);
+  const list = freshList({ every: 15_000, signal, table, load, none });
+  await list.fresh.first;
   const add = h("button.primary", { type: "button", onclick: create }, icon("plus"), "New token…");
-  return h("div.page", pageHead({ title: "API tokens", actions: [add] }), list);
+  return h("div.page", pageHead({ title: "API tokens", actions: [add] }), list.element);
+}
+
+function none() {
+  return emptyBox({
+    title: "There are no API tokens",
+    symbol: "tokens",
+    text: "A token lets a script or a pipeline call the API, with no more rights than you have.",
+  });
 }
 
 // The one time that a token is seen.
 function reveal({ name, token }) {
-  const copy = async () => {
-    try {
-      await navigator.clipboard.writeText(token);
-      done("The token was copied.");
-    } catch (error) {
-      failed(error);
-    }
-  };
+  const place = h("pre.steps.token", { tabindex: "0", "aria-label": "Token" }, token);
   return openDialog({
     title: `Token ${name}`,
     content: h(
       "div.stack",
       h("p", "Copy it now: it is not shown again."),
-      h("pre.steps.token", { tabindex: "0", "aria-label": "Token" }, token),
-      h("div.row", h("button", { type: "button", onclick: copy }, icon("copy"), "Copy")),
+      place,
+      h("div.row", copyButton({ text: token, place, told: "The token was copied." })),
     ),
+    stays: true,
     buttons: [{ label: "Done", kind: "primary", value: true }],
   });
 }

@@ -1,28 +1,24 @@
 // Users and their roles: new ones, new passwords, other roles, and goodbyes. For admins.
 
-import { get, patch, post, remove } from "../core/api.js";
-import { h, replace } from "../core/dom.js";
-import { keepFresh } from "../core/live.js";
-import { session } from "../core/session.js";
-import { confirmAct } from "../parts/dialog.js";
-import { failureBox } from "../parts/failure.js";
+import { get, patch, post } from "../core/api.js";
+import { h } from "../core/dom.js";
+import { ROLES, session } from "../core/session.js";
 import { choice, field } from "../parts/field.js";
 import { formDialog } from "../parts/formdialog.js";
+import { freshList, removeAsked } from "../parts/freshlist.js";
 import { pageHead, timeAgo } from "../parts/head.js";
 import { icon, mark } from "../parts/icons.js";
 import { menuButton } from "../parts/menu.js";
 import { done, failed } from "../parts/notes.js";
 import { dataTable } from "../parts/table.js";
 
-export const ROLES = [
-  ["viewer", "viewer: reads"],
-  ["operator", "operator: also runs scripts, opens terminals, syncs"],
-  ["admin", "admin: also users and the audit log"],
-];
+const RIGHTS = {
+  viewer: "reads",
+  operator: "also runs scripts, opens terminals, syncs",
+  admin: "also users and the audit log",
+};
 
 export default async function users({ signal }) {
-  let rows = null;
-  const list = h("div.stack");
   const add = h("button.primary", { type: "button", onclick: create }, icon("plus"), "New user…");
   const table = dataTable({
     label: "Users",
@@ -48,7 +44,8 @@ export default async function users({ signal }) {
         kind: "number",
         cell: (one) =>
           menuButton([icon("more")], {
-            items: () => acts(one),
+            // The row may have changed since the button was made.
+            items: () => acts(list.rows.find(({ username }) => username === one.username)),
             label: `Acts for ${one.username}`,
             kind: ".plain.square",
           }),
@@ -60,7 +57,7 @@ export default async function users({ signal }) {
     return [
       { label: "New password…", icon: "key", run: () => password(one) },
       { title: "Role" },
-      ...ROLES.map(([role]) => ({
+      ...ROLES.map((role) => ({
         label: role,
         checked: one.role === role,
         run: () => setRole(one, role),
@@ -76,7 +73,8 @@ export default async function users({ signal }) {
       autocapitalize: "none",
       spellcheck: "false",
     });
-    const role = choice("Role", ROLES, "operator");
+    const roles = ROLES.map((one) => [one, `${one}: ${RIGHTS[one]}`]);
+    const role = choice("Role", roles, "operator");
     const secret = field("Password", {
       type: "password",
       autocomplete: "new-password",
@@ -126,49 +124,27 @@ export default async function users({ signal }) {
     }
   }
 
-  async function drop(one) {
-    const text =
-      "The sessions and API tokens of this user end at once. What was done stays in the audit log.";
-    if (
-      !(await confirmAct({
-        title: "Remove this user?",
-        text,
-        named: [one.username],
-        word: "user",
-        act: "Remove",
-      }))
-    )
-      return;
-    try {
-      await remove(`/api/users/${encodeURIComponent(one.username)}`);
-      told(`${one.username} was removed.`);
-    } catch (error) {
-      failed(error);
-    }
-  }
+  const drop = (one) =>
+    removeAsked({
+      title: "Remove this user?",
+      text: "The sessions and API tokens of this user end at once. What was done stays in the audit log.",
+      named: [one.username],
+      word: "user",
+      act: "Remove",
+      path: `/api/users/${encodeURIComponent(one.username)}`,
+      told: `${one.username} was removed.`,
+      fresh: list.fresh,
+    });
 
   function told(text) {
     done(text);
-    fresh();
+    list.fresh();
   }
 
-  const fresh = keepFresh({
-    every: 15_000,
-    signal,
-    async task() {
-      rows = await get("/api/users", {}, signal);
-      if (table.element.parentNode !== list) list.replaceChildren(table.element);
-      table.show(rows);
-    },
-    failed: (error) =>
-      rows === null &&
-      replace(
-        list,
-        failureBox(error, () => fresh()),
-      ),
-  });
-  await fresh.first;
-  return h("div.page", pageHead({ title: "Users", actions: [add] }), list);
+  const load = () => get("/api/users", {}, signal);
+  const list = freshList({ every: 15_000, signal, table, load });
+  await list.fresh.first;
+  return h("div.page", pageHead({ title: "Users", actions: [add] }), list.element);
 }
 
 // Times come as numbers, or in words of RFC 3339.

@@ -28,7 +28,9 @@ export default async function workspace({ params, signal }) {
     loadStyle(css),
   ]);
   const layout = layoutOf(view.layout);
-  let broadcasts = false;
+  // The panes that hear what is typed into one of them: those that were agreed to, while they stay
+  // connected.
+  let hearers = [];
   let isLive = false;
   let alone = null;
 
@@ -47,11 +49,9 @@ export default async function workspace({ params, signal }) {
     crumb: { href: "/terminal", label: "Sessions" },
     actions: [connectAll, layout.columns * layout.rows > 1 && broadcast, close],
   });
-  const socket = workspaceSocket({ id: params.id, signal, receive, state });
+  const send = (message) => socket.send(message);
   const panes = await Promise.all(
-    panesOf(layout).map((name) =>
-      makePane({ name, machines, send: socket.send, typed, assign, zoom, signal }),
-    ),
+    panesOf(layout).map((name) => makePane({ name, machines, send, typed, assign, zoom, signal })),
   );
   const byName = new Map(panes.map((one) => [one.name, one]));
   for (const pane of panes) {
@@ -66,6 +66,8 @@ export default async function workspace({ params, signal }) {
   );
   const page = h("div.page.workspace", head, told, loud, panes.length > 1 && tabs, grid);
   showTab("A");
+  // What it brings goes to the panes, so they are first.
+  const socket = workspaceSocket({ id: params.id, signal, receive, state });
 
   function receive(message) {
     if (message.type === "error")
@@ -107,16 +109,16 @@ export default async function workspace({ params, signal }) {
 
   // What of the page depends on which panes are connected.
   function showState() {
-    const live = connected();
     connectAll.disabled = !panes.some(
       (one) => one.view.target !== null && ["assigned", "disconnected"].includes(one.view.status),
     );
-    if (live.length < 2 && broadcasts) setBroadcast(false);
-    broadcast.disabled = live.length < 2;
-    if (broadcasts) showLoud(live);
+    const heard = hearers.filter(isConnected);
+    if (heard.length < hearers.length) setHearers(heard);
+    broadcast.disabled = connected().length < 2;
   }
 
-  const connected = () => panes.filter((one) => one.view.status === "connected");
+  const isConnected = (pane) => pane.view.status === "connected";
+  const connected = () => panes.filter(isConnected);
 
   async function connect() {
     connectAll.disabled = true;
@@ -133,16 +135,14 @@ export default async function workspace({ params, signal }) {
   }
 
   function typed(name, data) {
-    const to =
-      broadcasts && byName.get(name).view.status === "connected"
-        ? connected().map((one) => one.name)
-        : [name];
-    for (const pane of to)
-      for (const part of data.match(PARTS) ?? []) socket.send({ pane, type: "stdin", data: part });
+    const mine = byName.get(name);
+    for (const pane of hearers.includes(mine) ? hearers : [mine])
+      for (const part of data.match(PARTS) ?? [])
+        socket.send({ pane: pane.name, type: "stdin", data: part });
   }
 
   async function toggleBroadcast() {
-    if (broadcasts) return setBroadcast(false);
+    if (hearers.length > 0) return setHearers([]);
     const live = connected();
     const text = "Every key goes to all of these machines at the same time, until you turn it off.";
     const named = live.map((one) => one.view.target);
@@ -153,31 +153,35 @@ export default async function workspace({ params, signal }) {
         named,
         act: "Type into all",
       })
-    )
-      setBroadcast(true);
+    ) {
+      setHearers(live.filter(isConnected));
+      hearers[0]?.focus();
+    }
   }
 
-  function setBroadcast(on) {
-    broadcasts = on;
+  // Fewer than two are none.
+  function setHearers(list) {
+    hearers = list.length < 2 ? [] : list;
+    const on = hearers.length > 0;
     broadcast.setAttribute("aria-pressed", String(on));
     page.classList.toggle("broadcasts", on);
     loud.hidden = !on;
-    if (on) (showLoud(connected()), panes[0].focus());
+    for (const one of panes) one.element.classList.toggle("hears", hearers.includes(one));
+    if (on) showLoud();
   }
 
-  function showLoud(live) {
-    const off = h("button", { type: "button", onclick: () => setBroadcast(false) }, "Turn it off");
+  function showLoud() {
+    const off = h("button", { type: "button", onclick: () => setHearers([]) }, "Turn it off");
     replace(
       loud,
       icon("jump"),
       h(
         "strong",
-        `What you type goes to ${plural(live.length, "machine")}: ${names(live.map((one) => one.view.target))}`,
+        `What you type goes to ${plural(hearers.length, "machine")}: ${names(hearers.map((one) => one.view.target))}`,
       ),
       h("span.grow"),
       off,
     );
-    for (const one of panes) one.element.classList.toggle("hears", live.includes(one));
   }
 
   async function assign(pane, target) {

@@ -2,7 +2,8 @@
 
 import uPlot from "uplot";
 import { h } from "../core/dom.js";
-import { moment } from "../core/format.js";
+import { moment, pad } from "../core/format.js";
+import { whenLeft } from "../core/live.js";
 import { loadStyle } from "./style.js";
 
 const css = "asset:uplot.css";
@@ -42,7 +43,7 @@ export async function latencyChart(signal) {
   );
   observer.observe(place);
   document.addEventListener("themechange", draw, { signal });
-  signal.addEventListener("abort", () => (observer.disconnect(), plot?.destroy()));
+  whenLeft(signal, () => (observer.disconnect(), plot?.destroy()));
   return { element, show };
 }
 
@@ -91,7 +92,6 @@ function options(width, said, checks) {
 // Hours and minutes; with the day where the axis has more than one.
 function times(plot, ticks) {
   const { min, max } = plot.scales.x;
-  const pad = (number) => String(number).padStart(2, "0");
   return ticks.map((tick) => {
     const at = new Date(tick * 1000);
     const clock = `${pad(at.getHours())}:${pad(at.getMinutes())}${max - min < 300 ? `:${pad(at.getSeconds())}` : ""}`;

@@ -3,8 +3,9 @@
 import { h } from "../core/dom.js";
 import { plural } from "../core/format.js";
 
-// Opens a dialog and gives a promise of its value; null when it was left.
-export function openDialog({ title, content, buttons, wide, bare, onopen }) {
+// Opens a dialog and gives a promise of its value; null when it was left. One that `stays` is not left by
+// a click beside it.
+export function openDialog({ title, content, buttons, wide, bare, stays, onopen }) {
   const before = document.activeElement;
   return new Promise((resolve) => {
     const close = (value = null) => {
@@ -30,7 +31,14 @@ export function openDialog({ title, content, buttons, wide, bare, onopen }) {
       },
       bare ? inside : h("div.inside", h("h2", title), inside, row && h("div.buttons", row)),
     );
-    dialog.addEventListener("click", (event) => event.target === dialog && close());
+    // Whoever selects text and lets go beside the dialog does not want to leave it.
+    let isBeside = false;
+    const press = (event) => (isBeside = event.target === dialog);
+    dialog.addEventListener("pointerdown", press);
+    dialog.addEventListener(
+      "click",
+      (event) => isBeside && !stays && event.target === dialog && close(),
+    );
     document.body.append(dialog);
     dialog.showModal();
     onopen?.(dialog, close);

@@ -25,6 +25,12 @@ export function field(label, { control, hint, ...attributes } = {}) {
   });
 }
 
+// A day as a filter, its label before it. Gives the element with `input`.
+export function dayField(label, change) {
+  const input = h("input", { type: "date", onchange: () => change(input.value) });
+  return Object.assign(h("label.day", label, input), { input });
+}
+
 export function choice(label, options, value) {
   const control = h(
     "select",

@@ -4,6 +4,7 @@
 import { h, replace } from "../core/dom.js";
 import { bindKeys } from "../core/keys.js";
 import { bytes, duration } from "../core/format.js";
+import { saveFile } from "../core/saving.js";
 import { icon } from "./icons.js";
 import { logView } from "./logview.js";
 import { failed } from "./notes.js";
@@ -183,10 +184,4 @@ function silence(state) {
       skipped: "It did not run.",
     }[state] ?? "It printed nothing."
   );
-}
-
-export function saveFile(blob, name) {
-  const address = URL.createObjectURL(blob);
-  h("a", { href: address, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(address), 60_000);
 }

@@ -1,5 +1,5 @@
-// Notes in the corner: what was done, and what failed. Done things go by themselves; failures stay
-// until somebody has read them.
+// Notes in the corner: what was done, what failed, and what is not as asked. Done things go by
+// themselves; others stay until somebody has read them.
 
 import { h } from "../core/dom.js";
 import { icon, mark } from "./icons.js";
@@ -23,6 +23,10 @@ export function failed(error) {
     advice && h("div.soft", advice),
     code && h("div.small.mono.soft", code),
   ]);
+}
+
+export function warn(title, text) {
+  show("warn", [h("strong", title), h("div.soft", text)]);
 }
 
 function show(kind, words, action) {

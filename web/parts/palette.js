@@ -5,6 +5,7 @@ import { get } from "../core/api.js";
 import { h, newId, replace } from "../core/dom.js";
 import { navigation } from "../core/navigation.js";
 import { navigate } from "../core/router.js";
+import { finder } from "../core/search.js";
 import { may } from "../core/session.js";
 import { setTheme, themes } from "../core/themes.js";
 import { openDialog } from "./dialog.js";
@@ -155,7 +156,7 @@ async function more() {
 // The best twelve: all words must be found; a name that begins with the text comes first.
 export function search(entries, text) {
   const wanted = text.toLowerCase().trim();
-  const words = wanted.split(/\s+/).filter(Boolean);
+  const fits = finder(text);
   const rate = (label) =>
     label.startsWith(wanted)
       ? 0
@@ -166,9 +167,7 @@ export function search(entries, text) {
           : 3;
   return entries
     .map((one, order) => ({ one, order, label: one.label.toLowerCase() }))
-    .filter(({ label, one }) =>
-      words.every((word) => label.includes(word) || one.kind.toLowerCase().includes(word)),
-    )
+    .filter(({ label, one }) => fits(label, one.kind))
     .sort((a, b) => rate(a.label) - rate(b.label) || a.order - b.order)
     .slice(0, 12)
     .map(({ one }) => one);

@@ -2,6 +2,7 @@
 // disconnecting, search, and what it says when there is no connection.
 
 import { h, onFrame, replace } from "../core/dom.js";
+import { whenLeft } from "../core/live.js";
 import { icon } from "./icons.js";
 import { status } from "./status.js";
 import { makeTerm } from "./term.js";
@@ -125,7 +126,7 @@ export async function makePane({ name, machines, send, typed, assign, zoom, sign
 
   const STATUS = {
     connecting: () => show({ status: "connecting", error: null }),
-    connected: () => (show({ status: "connected", error: null }), refit()),
+    connected: () => (show({ status: "connected", error: null }), tool.after(refit)),
     disconnected: () => show({ status: "disconnected" }),
   };
 
@@ -135,12 +136,10 @@ export async function makePane({ name, machines, send, typed, assign, zoom, sign
       case "stdout":
         return tool.write(message.data);
       case "snapshot":
-        term.reset();
-        if (term.cols !== message.cols || term.rows !== message.rows)
-          quietly(() => term.resize(message.cols, message.rows));
+        tool.after(() => (term.reset(), quietly(() => term.resize(message.cols, message.rows))));
         return tool.write(message.data);
       case "resize":
-        return quietly(() => term.resize(message.cols, message.rows));
+        return tool.after(() => quietly(() => term.resize(message.cols, message.rows)));
       case "status":
         if (message.data.startsWith("error: "))
           return show({ status: "disconnected", error: message.data.slice(7) });
@@ -182,7 +181,7 @@ export async function makePane({ name, machines, send, typed, assign, zoom, sign
     onFrame(() => place.isConnected && place.clientWidth > 0 && tool.fit.fit()),
   );
   observer.observe(place);
-  signal.addEventListener("abort", () => (observer.disconnect(), tool.dispose()));
+  whenLeft(signal, () => (observer.disconnect(), tool.dispose()));
   return {
     name,
     element,

@@ -13,7 +13,7 @@ const OUTCOMES = [
 
 // `result` counts executions by outcome; what is missing up to `all` is still to come.
 export function outcomeBar(result, all, label = "Progress") {
-  const done = OUTCOMES.reduce((sum, [name]) => sum + result[name], 0);
+  const done = finished(result);
   const parts = OUTCOMES.filter(([name]) => result[name] > 0).map(([name, kind]) =>
     h(`span.${kind}`, { style: { "--to": `${(100 * result[name]) / Math.max(1, all)}%` } }),
   );
@@ -33,7 +33,7 @@ export function outcomeWords(result, all) {
   const words = OUTCOMES.filter(([name]) => result[name] > 0).map(
     ([name, , word]) => `${count(result[name])} ${word}`,
   );
-  const done = OUTCOMES.reduce((sum, [name]) => sum + result[name], 0);
+  const done = finished(result);
   if (done < all) words.push(`${count(all - done)} to come`);
   return words.join(", ");
 }
@@ -43,5 +43,5 @@ export function operationBar(operation) {
 }
 
 export function operationTally(operation) {
-  return `${count(finished(operation))} of ${plural(total(operation), "run")}`;
+  return `${count(finished(operation.result))} of ${plural(total(operation), "run")}`;
 }

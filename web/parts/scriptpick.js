@@ -3,6 +3,7 @@
 import { h, newId, replace } from "../core/dom.js";
 import { duration } from "../core/format.js";
 import { MOST_SCRIPTS, splitFlag } from "../core/runform.js";
+import { finder } from "../core/search.js";
 import { icon } from "./icons.js";
 
 // `chosen` is a list of ids and `flags` a map id → (declared flag → value); both are changed here.
@@ -24,14 +25,10 @@ export function scriptPicker({ catalogue, chosen, flags, changed }) {
   }
 
   function showList() {
-    const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const fits = (one) =>
-      words.every((word) =>
-        `${one.id} ${one.name} ${one.description} ${one.tags.join(" ")}`
-          .toLowerCase()
-          .includes(word),
-      );
-    const found = [...catalogue.values()].filter(fits);
+    const fits = finder(search.value);
+    const found = [...catalogue.values()].filter((one) =>
+      fits(one.id, one.name, one.description, ...one.tags),
+    );
     replace(list, found.length ? found.map(pick) : h("li.soft.pad", "No script fits."));
   }
 

@@ -1,7 +1,7 @@
 // The list of all keys that are bound on this page.
 
 import { h } from "../core/dom.js";
-import { boundKeys } from "../core/keys.js";
+import { boundKeys, singleKeys } from "../core/keys.js";
 import { openDialog } from "./dialog.js";
 import { loadStyle } from "./style.js";
 
@@ -19,8 +19,9 @@ export async function openShortcuts() {
     content: h(
       "div.stack",
       h("div.keys", here.map(line)),
-      h("h3", "Go to"),
-      h("div.keys", ways.map(line)),
+      !singleKeys() &&
+        h("p.soft", "Keys of one character are off. The page Account turns them on."),
+      ways.length > 0 && [h("h3", "Go to"), h("div.keys", ways.map(line))],
     ),
     buttons: [{ label: "Close", value: null, autofocus: true }],
   });

@@ -71,14 +71,16 @@ export function targetPicker({ machines, chosen, changed }) {
   }
 
   function row(one, at) {
-    const take = (event) => {
-      if (event.target.checked) chosen.add(one.id);
+    const take = () => {
+      if (box.checked) chosen.add(one.id);
       else chosen.delete(one.id);
+      // `replace` keeps a row that looks the same, and does not see what is checked.
+      label.dataset.on = String(box.checked);
       changed();
     };
     const box = h("input", { type: "checkbox", onchange: take });
     box.checked = chosen.has(one.id);
-    return h(
+    const label = h(
       "label.target",
       { style: { top: `${at * ROW}px` }, data: { on: String(box.checked) } },
       box,
@@ -87,6 +89,7 @@ export function targetPicker({ machines, chosen, changed }) {
       one.enrolled ? null : enrolled(one),
       typeTag(one.type),
     );
+    return label;
   }
 
   const all = h(

@@ -3,14 +3,15 @@
 
 import { Terminal } from "@xterm/xterm";
 import { FitAddon } from "@xterm/addon-fit";
+import { copyText } from "../core/clipboard.js";
 import { loadStyle } from "./style.js";
 
 const css = "asset:xterm.css";
 // Characters that may wait to be drawn before a writer has to.
 const MOST = 256 * 1024;
 
-// Gives `{term, fit, find(text, isBack), write(data), open(place), dispose()}`. What `write` gives is
-// to be waited for when it is a promise.
+// Gives `{term, fit, find(text, isBack), write(data), after(act), open(place), dispose()}`. What `write`
+// gives is to be waited for when it is a promise; `after` does something when all that was written is drawn.
 export async function makeTerm(options = {}) {
   await loadStyle(css);
   const term = new Terminal({
@@ -28,6 +29,7 @@ export async function makeTerm(options = {}) {
   const repaint = () => (term.options.theme = colours());
   document.addEventListener("themechange", repaint);
   term.attachCustomKeyEventHandler((event) => !copies(event, term));
+  let isOver = false;
   let waiting = 0;
   let resume = [];
 
@@ -43,6 +45,9 @@ export async function makeTerm(options = {}) {
     return waiting < MOST ? undefined : new Promise((resolve) => resume.push(resolve));
   }
 
+  // What is written waits in a list of the terminal; so another size, or a reset, has to wait too.
+  const after = (act) => term.write("", () => isOver || act());
+
   let search = null;
 
   // The search is loaded when it is used.
@@ -54,19 +59,19 @@ export async function makeTerm(options = {}) {
   }
 
   function dispose() {
+    isOver = true;
     document.removeEventListener("themechange", repaint);
     resume.forEach((one) => one());
     term.dispose();
   }
 
-  return { term, fit, find, write, dispose, open: (place) => term.open(place) };
+  return { term, fit, find, write, after, dispose, open: (place) => term.open(place) };
 }
 
 // Ctrl+Shift+C copies, as in other terminals; Ctrl+C alone belongs to the machine.
 function copies(event, term) {
   if (!(event.ctrlKey && event.shiftKey && event.code === "KeyC")) return false;
-  if (event.type === "keydown" && term.hasSelection())
-    navigator.clipboard?.writeText(term.getSelection());
+  if (event.type === "keydown" && term.hasSelection()) copyText(term.getSelection());
   event.preventDefault();
   return true;
 }

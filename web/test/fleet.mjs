@@ -76,17 +76,7 @@ export class Fleet {
     if (process.getuid() === 0) mkdirSync("/run/sshd", { recursive: true });
     mkdirSync(this.path("keys"));
     mkdirSync(this.path("ids"));
-    execFileSync("ssh-keygen", [
-      "-q",
-      "-t",
-      "ed25519",
-      "-N",
-      "",
-      "-C",
-      "test",
-      "-f",
-      this.path("keys/id_ed25519"),
-    ]);
+    keyPair(this.path("keys/id_ed25519"));
     this.servers = [];
     for (let number = 0; number < count; number += 1)
       this.servers.push(await this.#startServer(number));
@@ -95,17 +85,7 @@ export class Fleet {
   async #startServer(number) {
     const directory = this.path(`sshd-${number}`);
     mkdirSync(join(directory, "home"), { recursive: true });
-    execFileSync("ssh-keygen", [
-      "-q",
-      "-t",
-      "ed25519",
-      "-N",
-      "",
-      "-C",
-      "host",
-      "-f",
-      join(directory, "host_key"),
-    ]);
+    keyPair(join(directory, "host_key"));
     const log = join(directory, "log");
     for (let attempt = 0; attempt < 20; attempt += 1) {
       const port = await freePort();
@@ -333,6 +313,10 @@ export class Fleet {
     killOrphans(this.servers ?? []);
     rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 });
   }
+}
+
+function keyPair(file) {
+  execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", file]);
 }
 
 function read(file) {

@@ -1,9 +1,10 @@
 // A large fleet and much output: what is not in sight is neither in the document nor in the heap.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
-import { accessible, Browser, goto, signIn } from "./browser.mjs";
-import { Fleet, until } from "./fleet.mjs";
+import { test } from "node:test";
+import { accessible } from "./browser.mjs";
+import { until } from "./fleet.mjs";
+import { useFleet } from "./world.mjs";
 
 const MANY = 1000;
 const LOUD = 100;
@@ -24,25 +25,14 @@ const scripts = {
   },
 };
 
-let fleet;
-let browser;
-let session;
-
-before(async () => {
-  fleet = await Fleet.start({
+const world = useFleet(
+  {
     machines,
     scripts,
     settings: "security.enrollment_required = off\nhealth.check_interval_minutes = 0",
-  });
-  await fleet.call("POST", "/api/git/sync", {});
-  browser = await Browser.start();
-  session = await signIn(fleet);
-});
-after(async () => {
-  await browser?.stop();
-  await fleet?.stop();
-});
-afterEach(() => browser.clear());
+  },
+  (fleet) => fleet.call("POST", "/api/git/sync", {}),
+);
 
 const elements = (page) => page.evaluate(() => document.querySelectorAll("*").length);
 
@@ -54,18 +44,33 @@ async function heap(page) {
 
 function run(script, targets) {
   const body = { scripts: [script], targets, concurrency: 50, require_enrollment: false };
-  return fleet.call("POST", "/api/operations/run", body).then((answer) => answer.operation_id);
+  return world.fleet
+    .call("POST", "/api/operations/run", body)
+    .then((answer) => answer.operation_id);
 }
 
 test("a thousand machines are a list of which some rows are there", async () => {
-  const page = await browser.tab(fleet, { session });
-  await goto(page, "/links", "Links");
+  const page = await world.open("/links", "Links");
   await page.getByText("1,000 machines").waitFor();
   await page.getByRole("link", { name: name(1), exact: true }).waitFor();
   assert.ok((await elements(page)) < 2500, `${await elements(page)} elements`);
   await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
   await page.getByRole("link", { name: name(MANY), exact: true }).waitFor();
   assert.ok((await elements(page)) < 2500, `${await elements(page)} elements`);
+  await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight / 2));
+  const middle = page.getByRole("link", { name: /^node-05/ }).first();
+  await middle.waitFor();
+  const place = await page.evaluate(() => scrollY);
+  await page.getByRole("link", { name: "Scripts", exact: true }).first().click();
+  await page.getByRole("heading", { name: "Scripts" }).waitFor();
+  await page.goBack();
+  await page.getByText("1,000 machines").waitFor();
+  await until(
+    "one is where one was",
+    async () => Math.abs((await page.evaluate(() => scrollY)) - place) < 2,
+  );
+  await middle.waitFor();
+  await page.evaluate(() => scrollTo(0, 0));
   await page.keyboard.press("/");
   await page.keyboard.type("rack-39 vps");
   await page.getByText(/^\d+ of 1,000 machines$/).waitFor();
@@ -79,8 +84,7 @@ test("an operation on a thousand machines is a grid of which some tiles are ther
     "hello",
     machines.map((one) => one.id),
   );
-  const page = await browser.tab(fleet, { session });
-  await goto(page, `/operations/${id}`, id);
+  const page = await world.open(`/operations/${id}`, id);
   await page.getByRole("option", { name: name(1) }).waitFor();
   assert.ok((await elements(page)) < 2500, `${await elements(page)} elements`);
   await until(
@@ -102,8 +106,7 @@ test("a hundred megabytes of output leave the heap flat", async () => {
     "loud",
     machines.slice(0, LOUD).map((one) => one.id),
   );
-  const page = await browser.tab(fleet, { session });
-  await goto(page, `/operations/${id}`, id);
+  const page = await world.open(`/operations/${id}`, id);
   const first = await heap(page);
   await until(
     "all have run",
@@ -112,10 +115,6 @@ test("a hundred megabytes of output leave the heap flat", async () => {
   );
   const last = await heap(page);
   assert.ok(last - first < 25 * MB, `from ${first} to ${last} bytes of heap`);
-  await page
-    .getByRole("option", { name: name(LOUD) })
-    .waitFor({ state: "attached" })
-    .catch(() => {});
   await page.locator(".tilegrid").press("End");
   const log = page.getByRole("region", { name: "Output", exact: true });
   await log.getByText(`${String(LINES).padStart(6, "0")} `).waitFor();

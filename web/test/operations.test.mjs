@@ -6,6 +6,7 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { accessible, goto, signIn } from "./browser.mjs";
 import { Fleet, until } from "./fleet.mjs";
+import { startWire } from "./wire.mjs";
 import { able, note, useWorld } from "./world.mjs";
 
 const world = useWorld();
@@ -48,7 +49,11 @@ describe("operations", () => {
     const download = page.waitForEvent("download");
     await page.getByRole("button", { name: "Download this output" }).click();
     const file = await (await download).path();
-    assert.match(readFileSync(file, "utf8"), /^.*hello.*--times=3\n?[^]*to the side\n/);
+    // Between the two streams there is no order.
+    const lines = readFileSync(file, "utf8").trim().split("\n").sort();
+    assert.equal(lines.length, 2, String(lines));
+    assert.match(lines[0], /hello.*from home, --loud --times=3$/);
+    assert.equal(lines[1], "to the side");
   });
 
   test("output is live, is right after a reload, and a stop ends it", async () => {
@@ -116,6 +121,57 @@ describe("operations", () => {
     assert.deepEqual(text.trim().split("\n"), lines, "each line once, in order");
   });
 
+  // Starts a script that waits for the gate, and watches it over a wire that the test has in hand.
+  async function watched(script, run) {
+    rmSync(world.fleet.path("gate"), { force: true });
+    const body = { scripts: [script], targets: ["web-01"] };
+    const { operation_id: id } = await world.fleet.call("POST", "/api/operations/run", body);
+    const wire = await startWire(world.fleet.url);
+    try {
+      const faults = ["ERR_CONNECTION", "ERR_EMPTY_RESPONSE", "ERR_INCOMPLETE_CHUNKED_ENCODING"];
+      const more = { session: world.session, faults };
+      const page = await world.browser.tab({ url: wire.url }, more);
+      await page.clock.install();
+      await goto(page, `/operations/${id}`, id);
+      await run(page, wire);
+      writeFileSync(world.fleet.path("gate"), "");
+      await page.locator(".badge.ok").waitFor();
+    } finally {
+      wire.close();
+    }
+  }
+  const stream = /\/events/;
+
+  test("a stream that falls silent is noticed and taken up again", () =>
+    watched("wait", async (page, wire) => {
+      const log = page.getByRole("region", { name: "Output", exact: true });
+      await seen(log, 3);
+      assert.equal(wire.hush(stream), 1);
+      const again = page.waitForRequest(stream);
+      await page.clock.fastForward(41_000);
+      await again;
+      const shown = Number(/line (\d+)$/.exec(await log.locator(".ln").last().innerText())[1]);
+      await seen(log, shown + 10);
+      await page.getByText("Connection lost").waitFor({ state: "detached" });
+      // After a sleep it is doubted earlier.
+      assert.equal(wire.hush(stream), 1);
+      const third = page.waitForRequest(stream);
+      await page.clock.fastForward(21_000);
+      await page.evaluate(() => dispatchEvent(new Event("online")));
+      await third;
+      await seen(log, shown + 20);
+    }));
+
+  test("a stream that is there again is not called lost, also when nothing is said", () =>
+    watched("quiet", async (page, wire) => {
+      await page.getByText("It has printed nothing yet.").waitFor();
+      wire.hold(stream);
+      assert.equal(wire.cut(stream), 1);
+      await page.getByText("Connection lost; reconnecting").waitFor();
+      wire.release();
+      await page.getByText("Connection lost; reconnecting").waitFor({ state: "detached" });
+    }));
+
   test("what has failed runs again", async () => {
     writeFileSync(world.fleet.path("fault"), "");
     const id = await world.fleet.run(["picky"], able);
@@ -165,7 +221,7 @@ describe("operations", () => {
     await page.getByText("everything is neither a number").waitFor();
     await page.getByLabel("Waves").fill("1, rest");
     await page.getByRole("button", { name: "Run on 3 machines…" }).click();
-    await page.getByText("In waves of 1, rest.").waitFor();
+    await page.getByText("In waves of 1, rest; none begins when a machine has failed.").waitFor();
     await page.getByRole("dialog").getByRole("button", { name: "Run", exact: true }).click();
     await page.getByText("1 failed, 2 skipped").waitFor();
     await page.getByText("2 waves").waitFor();
@@ -175,6 +231,37 @@ describe("operations", () => {
       .or(page.getByText("stopped after wave 1: 1 targets failed"))
       .waitFor();
     rmSync(world.fleet.path("fault"));
+  });
+
+  test("a run of before runs again as carefully as it did", async () => {
+    const how = { concurrency: 2, on_failure: "continue", waves: [1, "rest"], max_failures: 1 };
+    const flags = { hello: ["--loud", "--times=4"] };
+    const id = await world.fleet.run(["hello", "last-line"], able, { ...how, flags });
+    const page = await world.open(`/operations/${id}`, id);
+    await page.getByRole("button", { name: "More", exact: true }).click();
+    await page.getByRole("menuitem", { name: "Run again…" }).click();
+    await page.getByRole("heading", { name: "Run scripts" }).waitFor();
+    assert.equal(await page.getByLabel("Waves").inputValue(), "1, rest");
+    await page.getByRole("button", { name: "Run on 3 machines…" }).click();
+    await page.getByText("none begins when more than 1 have failed").waitFor();
+    await page.getByText("the next script runs after a failure too").waitFor();
+    await page.getByRole("dialog").getByRole("button", { name: "Run", exact: true }).click();
+    await page.waitForURL((url) => /OP-/.test(url) && !url.pathname.endsWith(id));
+    await page.locator(".badge.ok").waitFor();
+    const found = (name) => world.fleet.call("GET", `/api/operations/${name}`);
+    const [old, again] = [await found(id), await found(page.url().split("/").pop())];
+    const same = ["scripts", "targets", "flags", "concurrency", "on_failure", "waves"];
+    for (const name of [...same, "max_failures"]) assert.deepEqual(again[name], old[name], name);
+  });
+
+  test("a run without more takes what the configuration says", async () => {
+    const page = await world.open("/operations/new?scripts=hello&targets=web-01", "Run scripts");
+    const sent = page.waitForRequest("**/api/operations/run");
+    await page.getByText("About 1.0 s on each machine").waitFor();
+    await page.getByRole("button", { name: "Run on 1 machine…" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Run", exact: true }).click();
+    assert.equal("concurrency" in (await sent).postDataJSON(), false);
+    await page.locator(".badge.ok").waitFor();
   });
 
   test("what is not enrolled is named, and can be left out", async () => {
@@ -205,6 +292,34 @@ describe("operations", () => {
     await page.getByText("web-01 and web-02").waitFor();
   });
 
+  test("what is seen as chosen is what runs, whatever was checked by hand", async () => {
+    const page = await world.open("/operations/new?scripts=hello", "Run scripts");
+    const list = page.getByRole("group", { name: "Machines", exact: true });
+    const box = (id) => list.getByRole("checkbox", { name: id });
+    const press = (name) => page.getByRole("button", { name }).click();
+    const checked = () =>
+      list
+        .locator("label:has(:checked) .grow")
+        .evaluateAll((labels) => labels.map((one) => one.textContent).sort());
+    await press("All shown");
+    await box("web-01").uncheck();
+    await page.getByText("1 script on 3 machines").waitFor();
+    assert.deepEqual(await checked(), ["db-01", "edge-01", "web-02"]);
+    await press("All shown");
+    await page.getByText("1 script on 4 machines").waitFor();
+    assert.deepEqual(await checked(), ["db-01", "edge-01", "web-01", "web-02"]);
+    await press("None");
+    await box("edge-01").check();
+    await page.getByText("1 script on 1 machine").waitFor();
+    await press("Leave them out");
+    await page.getByText("Choose machines").waitFor();
+    assert.deepEqual(await checked(), []);
+    await box("web-02").check();
+    await press("None");
+    await page.getByText("Choose machines").waitFor();
+    assert.deepEqual(await checked(), []);
+  });
+
   test("history is filtered and its filters are in the address", async () => {
     const page = await world.open("/operations?script=wait", "Operations");
     await page.locator("td.main").first().waitFor();
@@ -217,6 +332,78 @@ describe("operations", () => {
     await page.waitForURL(/status=stopped/);
     await page.getByRole("cell", { name: "Stopped" }).first().waitFor();
     await accessible(page);
+  });
+});
+
+describe("a long history", () => {
+  const list = /\/api\/operations\?/;
+  const ids = (page) => page.locator("td.main a").allInnerTexts();
+  const shows = (page, wanted) =>
+    until(`the list is ${wanted}`, async () => String(await ids(page)) === String(wanted));
+
+  // The history in pages of three.
+  async function history(address) {
+    const made = [];
+    for (const script of ["hello", "hello", "hello", "kinds", "hello", "hello", "hello"])
+      made.unshift(await world.fleet.run([script], ["web-01"]));
+    const page = await world.browser.tab(world.fleet, {
+      session: world.session,
+      faults: ["ERR_FAILED"],
+    });
+    const small = (request) => request.url().replace("limit=50", "limit=3");
+    await page.route(list, (route, request) => route.continue({ url: small(request) }));
+    await goto(page, address, "Operations");
+    const older = page.getByRole("button", { name: "Show older ones" });
+    return { page, made, small, older };
+  }
+
+  test("rows that newer ones push out of the first page stay", async () => {
+    const { page, made, older } = await history("/operations");
+    await shows(page, made.slice(0, 3));
+    await older.click();
+    await shows(page, made.slice(0, 6));
+    made.unshift(await world.fleet.run(["hello"], ["web-01"]));
+    await shows(page, made.slice(0, 7));
+    made.unshift(await world.fleet.run(["hello"], ["web-01"]));
+    await shows(page, made.slice(0, 8));
+    await older.click();
+    await until("the list goes on", async () => (await ids(page)).length > 8);
+    assert.deepEqual((await ids(page)).slice(0, 9), made);
+  });
+
+  test("an answer that comes after other filters were chosen is not for them", async () => {
+    const { page, made, small, older } = await history("/operations?script=hello");
+    const hellos = made.filter((_, at) => at !== 3);
+    await shows(page, hellos.slice(0, 3));
+    let held = null;
+    await page.route(/cursor=/, (route) => (held = route));
+    await older.click();
+    await until("older ones are asked for", () => held !== null);
+    await page.getByLabel("Script").selectOption("kinds");
+    const kinds = () => page.locator("tbody td:nth-child(3)").allInnerTexts();
+    await until("the others are shown", async () =>
+      (await kinds()).every((one) => one.includes("Kinds")),
+    );
+    const answer = page.waitForResponse(/cursor=/);
+    await held.continue({ url: small(held.request()) });
+    await (await answer).finished();
+    // Two rounds later it would have been seen.
+    for (let round = 0; round < 2; round += 1) await page.waitForResponse(list);
+    assert.ok(
+      (await kinds()).every((one) => one.includes("Kinds")),
+      String(await kinds()),
+    );
+  });
+
+  test("older ones that cannot be had are not silently missing", async () => {
+    const { page, made, older } = await history("/operations");
+    await shows(page, made.slice(0, 3));
+    await page.route(/cursor=/, (route) => route.abort());
+    await older.click();
+    await note(page, "NO_ANSWER").waitFor();
+    await page.unroute(/cursor=/);
+    await older.click();
+    await shows(page, made.slice(0, 6));
   });
 });
 

@@ -12,12 +12,14 @@ import {
   textWidth,
 } from "../core/ansi.js";
 import { readCast, shorten } from "../core/cast.js";
+import { dayEnd, dayStart } from "../core/days.js";
 import { ago, bytes, count, duration, names, plural } from "../core/format.js";
 import { layoutFor, moveEdge } from "../core/layouts.js";
 import { byJump, linkFilters, selectMachines } from "../core/machines.js";
 import { Output } from "../core/output.js";
 import { readQuery, writeQuery } from "../core/query.js";
-import { byTraits, parseLimit, parseWaves, requestOf } from "../core/runform.js";
+import { byTraits, howOf, parseLimit, parseWaves, requestOf } from "../core/runform.js";
+import { cutOff } from "../core/timeline.js";
 import { progressOf, stateOf, Watch } from "../core/watch.js";
 import { contentHeight, rowAt, scrollFor, TALLEST, visibleRows } from "../core/windowing.js";
 import { wrapMap } from "../core/wrapping.js";
@@ -30,6 +32,34 @@ function random(seed) {
     return Math.floor((state / 2 ** 32) * most);
   };
 }
+
+test("a line of several lists ends where the first of them does", () => {
+  assert.equal(
+    cutOff([
+      [[9, 5], true],
+      [[], true],
+    ]),
+    null,
+  );
+  assert.equal(
+    cutOff([
+      [[9, 5], false],
+      [[8, 2], false],
+      [[1], true],
+    ]),
+    5,
+  );
+});
+
+test("a day ends where the next one begins", () => {
+  for (const [day, next] of [
+    ["2026-03-28", "2026-03-29"],
+    ["2026-03-29", "2026-03-30"],
+    ["2026-12-31", "2027-01-01"],
+  ])
+    assert.equal(dayEnd(day), dayStart(next));
+  assert.equal(new Date(dayStart("2026-05-01")).getHours(), 0);
+});
 
 test("numbers and times are as people say them", () => {
   assert.deepEqual([0, 999, 4260, 59_999, 61_000, 3_600_000, 90_000_000].map(duration), [
@@ -278,7 +308,7 @@ test("the run form makes the request of the contract", () => {
     scripts: ["s"],
     flags,
     targets: ["a"],
-    concurrency: 3,
+    concurrency: "3",
     goesOn: true,
     waves: "1,rest",
     maxFailures: "1",
@@ -293,7 +323,22 @@ test("the run form makes the request of the contract", () => {
     max_failures: 1,
   });
   assert.throws(() => requestOf({ ...form, targets: [] }), { field: "targets" });
-  assert.throws(() => requestOf({ ...form, concurrency: 0.5 }), { field: "concurrency" });
+  for (const concurrency of ["0.5", "0", "-1", "?"])
+    assert.throws(() => requestOf({ ...form, concurrency }), { field: "concurrency" });
+  assert.equal("concurrency" in requestOf({ ...form, concurrency: "" }), false);
+  const before = { concurrency: 2, on_failure: "continue", max_failures: 1 };
+  assert.deepEqual(howOf({ ...before, waves: [["a"], ["b", "c"], ["d"]] }), {
+    concurrency: "2",
+    goesOn: true,
+    waves: "1, 2, rest",
+    maxFailures: "1",
+  });
+  assert.deepEqual(howOf({ ...before, on_failure: "stop", waves: null }), {
+    concurrency: "2",
+    goesOn: false,
+    waves: "",
+    maxFailures: "",
+  });
   const all = [
     machine("a", { tags: ["web"] }),
     machine("b", { tags: ["web"], type: "VPS" }),

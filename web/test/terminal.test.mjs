@@ -2,9 +2,11 @@
 // recordings.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
-import { accessible, Browser, goto, signIn } from "./browser.mjs";
-import { Fleet, until } from "./fleet.mjs";
+import { test } from "node:test";
+import { accessible, goto } from "./browser.mjs";
+import { until } from "./fleet.mjs";
+import { startWire } from "./wire.mjs";
+import { useFleet } from "./world.mjs";
 
 const ids = ["host-a", "host-b", "host-c", "host-d"];
 const machines = [
@@ -12,25 +14,11 @@ const machines = [
   { id: "host-down", type: "VPS", down: true },
 ];
 
-let fleet;
-let browser;
-let session;
-
-before(async () => {
-  fleet = await Fleet.start({
-    machines,
-    scripts: {},
-    settings: "terminal.recording = on\nterminal.detach_timeout = 600",
-  });
-  await fleet.sync();
-  browser = await Browser.start();
-  session = await signIn(fleet);
+const world = useFleet({
+  machines,
+  scripts: {},
+  settings: "terminal.recording = on\nterminal.detach_timeout = 600",
 });
-after(async () => {
-  await browser?.stop();
-  await fleet?.stop();
-});
-afterEach(() => browser.clear());
 
 const pane = (page, name) => page.getByRole("region", { name: `Pane ${name}` });
 const screen = (page, name) => pane(page, name).locator(".xterm-rows");
@@ -64,7 +52,7 @@ async function closed(page) {
 }
 
 test("four panes are typed into, and are there again after a reload", async () => {
-  const page = await browser.tab(fleet, { session });
+  const page = await world.tab();
   await four(page);
   for (const name of "ABCD") await type(page, name, `echo $((40 + 2))-${name}; stty size\r`);
   for (const name of "ABCD") await shows(page, name, `42-${name}`);
@@ -85,9 +73,84 @@ test("four panes are typed into, and are there again after a reload", async () =
   await closed(page);
 });
 
+// Firefox and Safari have no WebSocketStream.
+const withoutStreams = (page) => page.addInitScript(() => delete globalThis.WebSocketStream);
+
+test("a browser without socket streams has terminals too", async () => {
+  const page = await world.tab();
+  await withoutStreams(page);
+  await goto(page, "/terminal?targets=host-a,host-b", "Terminal");
+  assert.equal(await page.evaluate(() => "WebSocketStream" in globalThis), false);
+  for (const name of "AB") await pane(page, name).getByText("Connected", { exact: true }).waitFor();
+  await type(page, "A", "seq 1 20000; echo plain-$((2 + 2))\r");
+  await shows(page, "A", "plain-4");
+  await page.reload();
+  await shows(page, "A", "plain-4");
+  await type(page, "B", "echo plain-$((3 + 3))\r");
+  await shows(page, "B", "plain-6");
+  await closed(page);
+});
+
+for (const streams of [true, false]) {
+  const kind = streams ? "stream" : "plain socket";
+  const socket = /\/ws\?/;
+  const sockets = async () =>
+    (await world.fleet.call("GET", "/api/terminal/workspaces")).reduce(
+      (sum, one) => sum + one.sockets,
+      0,
+    );
+
+  test(`whoever leaves while a ${kind} is opened leaves none behind`, async () => {
+    const wire = await startWire(world.fleet.url);
+    try {
+      const page = await world.browser.tab({ url: wire.url }, { session: world.session });
+      if (!streams) await withoutStreams(page);
+      wire.hold(socket);
+      await goto(page, "/terminal?targets=host-a", "Terminal");
+      await until("the socket is asked for", () => wire.open(socket) === 1);
+      await page.getByRole("link", { name: "Sessions" }).click();
+      await page.getByRole("heading", { name: "New session" }).waitFor();
+      wire.release();
+      await until("no socket is left", () => wire.open(socket) === 0);
+      assert.equal(await sockets(), 0);
+      await page.getByRole("link", { name: "Open", exact: true }).click();
+      await pane(page, "A").getByRole("button", { name: "Connect to host-a" }).click();
+      await pane(page, "A").getByText("Connected", { exact: true }).waitFor();
+      assert.equal(await sockets(), 1);
+      await closed(page);
+    } finally {
+      wire.close();
+    }
+  });
+
+  test(`a ${kind} that is dead is noticed, and taken up again`, async () => {
+    const wire = await startWire(world.fleet.url);
+    try {
+      const page = await world.browser.tab(
+        { url: wire.url },
+        { session: world.session, faults: ["ERR_"] },
+      );
+      if (!streams) await withoutStreams(page);
+      await goto(page, "/terminal?targets=host-a", "Terminal");
+      await pane(page, "A").getByText("Connected", { exact: true }).waitFor();
+      await type(page, "A", "echo here-$((1 + 2))\r");
+      await shows(page, "A", "here-3");
+      assert.equal(wire.hush(socket), 1);
+      await page.context().setOffline(true);
+      await page.getByText("The connection is lost").waitFor();
+      await page.context().setOffline(false);
+      await page.getByText("The connection is lost").waitFor({ state: "detached" });
+      await type(page, "A", "echo again-$((1 + 2))\r");
+      await shows(page, "A", "again-3");
+      await closed(page);
+    } finally {
+      wire.close();
+    }
+  });
+}
+
 test("a session that was left is in the list, and comes back", async () => {
-  const page = await browser.tab(fleet, { session });
-  await goto(page, "/terminal?targets=host-b", "Terminal");
+  const page = await world.open("/terminal?targets=host-b", "Terminal");
   await pane(page, "A").getByText("Connected", { exact: true }).waitFor();
   await type(page, "A", "echo before-$((1 + 1))\r");
   await shows(page, "A", "before-2");
@@ -101,7 +164,7 @@ test("a session that was left is in the list, and comes back", async () => {
 });
 
 test("what is typed into all goes to all, and nobody can overlook it", async () => {
-  const page = await browser.tab(fleet, { session });
+  const page = await world.tab();
   await four(page);
   await page.getByRole("button", { name: "Type into all" }).click();
   const dialog = page.getByRole("dialog", { name: "Type into 4 machines at once?" });
@@ -124,9 +187,33 @@ test("what is typed into all goes to all, and nobody can overlook it", async () 
   await closed(page);
 });
 
+test("who comes to the others later hears nothing that was not agreed to", async () => {
+  const page = await world.open("/terminal?targets=host-a,host-b,host-c", "Terminal");
+  for (const name of "ABC")
+    await pane(page, name).getByText("Connected", { exact: true }).waitFor();
+  const cut = page.getByRole("button", { name: "Disconnect, pane C" });
+  const link = pane(page, "C").getByRole("button", { name: "Connect to host-c" });
+  await cut.click();
+  await link.waitFor();
+  await page.getByRole("button", { name: "Type into all" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Type into all" }).click();
+  await page.getByText("What you type goes to 2 machines: host-a and host-b").waitFor();
+  await link.click();
+  await pane(page, "C").getByText("Connected", { exact: true }).waitFor();
+  await type(page, "A", "echo two-$((2 + 3))\r");
+  for (const name of "AB") await shows(page, name, "two-5");
+  await type(page, "C", "echo three-$((1 + 2))\r");
+  await shows(page, "C", "three-3");
+  assert.doesNotMatch(await screen(page, "C").innerText(), /two-5/);
+  assert.doesNotMatch(await screen(page, "A").innerText(), /three-3/);
+  await page.getByText("What you type goes to 2 machines: host-a and host-b").waitFor();
+  await page.getByRole("button", { name: "Disconnect, pane B" }).click();
+  await page.getByText("What you type goes to").waitFor({ state: "hidden" });
+  await closed(page);
+});
+
 test("keys belong to the machine, but for those that lead out", async () => {
-  const page = await browser.tab(fleet, { session });
-  await goto(page, "/terminal?targets=host-a,host-b", "Terminal");
+  const page = await world.open("/terminal?targets=host-a,host-b", "Terminal");
   for (const name of "AB") await pane(page, name).getByText("Connected", { exact: true }).waitFor();
   await type(page, "A", "cat -v\r");
   await page.keyboard.press("Control+k");
@@ -165,9 +252,12 @@ test("keys belong to the machine, but for those that lead out", async () => {
 });
 
 test("a machine that cannot be reached says why", async () => {
-  await fleet.call("POST", "/api/links/verify", {});
-  const page = await browser.tab(fleet, { session });
-  await goto(page, "/terminal", "Terminal");
+  await world.fleet.call("POST", "/api/links/verify", {});
+  const page = await world.open("/terminal?targets=host-down,nowhere", "Terminal");
+  await page
+    .getByRole("region", { name: "Notes" })
+    .getByText("host-down is not enrolled. nowhere is not in the inventory.")
+    .waitFor();
   assert.equal(
     await page.getByLabel("Machine of pane A").locator("option", { hasText: "host-down" }).count(),
     0,
@@ -187,8 +277,7 @@ test("a machine that cannot be reached says why", async () => {
 });
 
 test("much output at once is drawn to its end, with a heap that stays flat", async () => {
-  const page = await browser.tab(fleet, { session });
-  await goto(page, "/terminal?targets=host-a", "Terminal");
+  const page = await world.open("/terminal?targets=host-a", "Terminal");
   await pane(page, "A").getByText("Connected", { exact: true }).waitFor();
   const client = await page.context().newCDPSession(page);
   const heap = async () => {
@@ -210,13 +299,15 @@ test("much output at once is drawn to its end, with a heap that stays flat", asy
 });
 
 test("a recording is played, and can be taken to any place", async () => {
-  const page = await browser.tab(fleet, { session });
-  await goto(page, "/recordings", "Recordings");
+  const page = await world.open("/recordings", "Recordings");
   await page.getByRole("link", { name: "host-b" }).last().waitFor();
   await accessible(page);
-  const list = await fleet.call("GET", "/api/recordings");
+  const list = await world.fleet.call("GET", "/api/recordings");
   const one = list.find((each) => each.target === "host-b" && each.ended !== null);
-  await goto(page, `/recordings/${one.id}`, "Recording");
+  await goto(page, "/links/host-b", "host-b");
+  await page.getByRole("link", { name: "Recording", exact: true }).first().waitFor();
+  await page.locator(`.timeline a[href="/recordings/${one.id}"]`).click();
+  await page.getByRole("heading", { name: "Recording" }).waitFor();
   const film = page.locator(".film .xterm-rows");
   await page.getByRole("button", { name: "Play" }).click();
   await page.getByLabel("Place in the recording").press("End");
@@ -226,11 +317,59 @@ test("a recording is played, and can be taken to any place", async () => {
   await until("the beginning of the film", async () => !(await film.innerText()).includes("-2"));
   await page.getByRole("button", { name: /Play/ }).click();
   await page.getByRole("button", { name: "Play again" }).waitFor();
+  // Space plays, but not where it already means something.
+  await page.getByLabel("Leave out pauses").press(" ");
+  assert.equal(await page.getByLabel("Leave out pauses").isChecked(), false);
+  await page.getByRole("button", { name: "Play again" }).waitFor();
+  await page.getByRole("region", { name: "Screen" }).press("ArrowLeft");
+  await page.getByRole("button", { name: "Play", exact: true }).waitFor();
+  await page.getByRole("button", { name: "Play", exact: true }).press(" ");
+  await page.getByRole("button", { name: "Pause" }).press(" ");
+  await page.getByRole("button", { name: "Play", exact: true }).waitFor();
+  await page.getByRole("region", { name: "Screen" }).press(" ");
+  await page.getByRole("button", { name: "Pause" }).waitFor();
+});
+
+test("a recording shows each thing in the size that it was drawn for", async () => {
+  const page = await world.open("/terminal?targets=host-c", "Terminal", { width: 900 });
+  await pane(page, "A").getByText("Connected", { exact: true }).waitFor();
+  const columns = async () => {
+    await type(page, "A", "clear; stty size; echo size-$((1 + 1))\r");
+    await shows(page, "A", "size-2");
+    return Number(/\d+ (\d+)/.exec(await screen(page, "A").innerText())[1]);
+  };
+  const narrow = await columns();
+  // Behind the last column there is none.
+  await type(page, "A", "clear; printf '\\033[1;900HX\\033[4;1H'; echo drawn-$((1 + 1))\r");
+  await shows(page, "A", "drawn-2");
+  await page.setViewportSize({ width: 1280, height: 800 });
+  await type(page, "A", "stty size; echo wide-$((1 + 1))\r");
+  await shows(page, "A", "wide-2");
+  const wide = Number(/(\d+)\s+wide-2/.exec(await screen(page, "A").innerText())[1]);
+  assert.ok(wide > narrow, `${wide} and ${narrow} columns`);
+  await closed(page);
+  const one = await until("it is kept", async () =>
+    (await world.fleet.call("GET", "/api/recordings")).find(
+      (each) => each.target === "host-c" && each.ended !== null,
+    ),
+  );
+  await goto(page, `/recordings/${one.id}`, "Recording");
+  await page.getByLabel("Place in the recording").press("End");
+  const film = page.locator(".film .xterm-rows");
+  await until("its end", async () => (await film.innerText()).includes("wide-2"));
+  const line = await film
+    .locator("> div")
+    .first()
+    .evaluate((row) => row.textContent);
+  assert.equal(line.indexOf("X") + 1, narrow);
 });
 
 test("on a phone there is one pane at a time", async () => {
-  const page = await browser.tab(fleet, { session, width: 360, height: 740, phone: true });
-  await goto(page, "/terminal?targets=host-a,host-b", "Terminal");
+  const page = await world.open("/terminal?targets=host-a,host-b", "Terminal", {
+    width: 360,
+    height: 740,
+    phone: true,
+  });
   await pane(page, "A").getByText("Connected", { exact: true }).waitFor();
   assert.equal(await pane(page, "B").isVisible(), false);
   await page.getByRole("group", { name: "Panes" }).getByRole("button", { name: "B" }).click();

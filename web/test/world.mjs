@@ -1,5 +1,5 @@
-// The small world of most tests: four machines, of which one is down, and scripts that do what a
-// test wants to see.
+// What tests begin with: a fleet and a browser. The small world of most of them is four machines, of
+// which one is down, and scripts that do what a test wants to see.
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
@@ -45,6 +45,8 @@ function scripts() {
         `for n in {1..3000}; do echo "line $n"; [[ -e @GATE@ ]] && exit 0; sleep 0.1; done`,
       ),
     },
+    // Says nothing until the test says so.
+    quiet: { name: "Quiet", text: bash(`until [[ -e @GATE@ ]]; do sleep 0.1; done`) },
     // Fails while the test wants it to.
     picky: {
       name: "Picky",
@@ -59,14 +61,22 @@ function scripts() {
   };
 }
 
-// Starts it before the tests of a file and ends it after them. After each test its tabs are closed,
-// and what went wrong in them is told. `prepare(fleet)` does what must be there before. Gives an object whose fields are there when tests run.
+// Starts the small world before the tests of a file; `prepare(fleet)` does what must be there before.
 export function useWorld(prepare = () => {}) {
+  return useFleet({ machines, scripts: scripts() }, async (fleet) => {
+    prepare(fleet);
+    await fleet.sync();
+  });
+}
+
+// Starts a fleet before the tests of a file and ends it after them. After each test its tabs are closed,
+// and what went wrong in them is told. Gives an object whose fields `fleet`, `browser` and `session`
+// (the admin's) are there when tests run.
+export function useFleet(description, prepare = (fleet) => fleet.sync()) {
   const world = {};
   before(async () => {
-    world.fleet = await Fleet.start({ machines, scripts: scripts() });
-    prepare(world.fleet);
-    await world.fleet.sync();
+    world.fleet = await Fleet.start(description);
+    await prepare(world.fleet);
     world.browser = await Browser.start();
     world.session = await signIn(world.fleet);
   });
@@ -75,9 +85,11 @@ export function useWorld(prepare = () => {}) {
     await world.fleet?.stop();
   });
   afterEach(() => world.browser.clear());
-  // A tab on a page of which the heading is there; signed in as admin if nothing else is said.
+  // A tab, signed in as admin if nothing else is said.
+  world.tab = (more = {}) => world.browser.tab(world.fleet, { session: world.session, ...more });
+  // The same on a page of which the heading is there.
   world.open = async (address, heading, more = {}) => {
-    const page = await world.browser.tab(world.fleet, { session: world.session, ...more });
+    const page = await world.tab(more);
     await goto(page, address, heading);
     return page;
   };

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::api::json::Object;
 use crate::error::{Error, Result};
 use crate::ssh::Size;
 use crate::terminal::PaneName;
@@ -34,7 +35,7 @@ enum Message {
 /// It is no message of the contract, or names a pane or a size that there cannot be.
 pub(super) fn read(text: &str) -> Result<(PaneName, Order)> {
     let message = serde_json::from_str(text);
-    let message = message.map_err(|error| Error::Json { message: error.to_string() })?;
+    let Object(message) = message.map_err(|error| Error::Json { message: error.to_string() })?;
     let (pane, order) = match message {
         Message::Stdin { pane, data } => (pane, Order::Input(data)),
         Message::Resize { pane, cols, rows } => (pane, Order::Resize(size(cols, rows)?)),
@@ -71,6 +72,8 @@ mod tests {
             (r#"{"type":"connect","pane":"E"}"#, false),
             (r#"{"type":"stop","pane":"A"}"#, false),
             (r#"{"pane":"A"}"#, false),
+            (r#"{"type":"connect","pane":"A","pane":"B"}"#, false),
+            (r#"["connect","A"]"#, false),
             ("[]", false),
             ("", false),
         ] {

@@ -18,9 +18,6 @@ pub(super) struct Report<'a> {
 /// How many problems of a file are told; each costs a search for its line, and nobody reads more.
 const MAX_PROBLEMS: usize = 50;
 
-/// The longest word that is compared with others: as long as an id can be.
-const LONGEST_WORD: usize = 64;
-
 /// A message that quotes the file at length is cut: it goes to the log and into the database.
 pub(super) fn short(message: String) -> String {
     const LONGEST: usize = 500;
@@ -45,7 +42,7 @@ impl<'a> Report<'a> {
         word: &str,
         known: impl IntoIterator<Item = &'b str>,
     ) -> Option<&'b str> {
-        let read = word.len() <= LONGEST_WORD && self.problems.borrow().len() < MAX_PROBLEMS;
+        let read = self.problems.borrow().len() < MAX_PROBLEMS;
         if read { nearest(word, known) } else { None }
     }
 

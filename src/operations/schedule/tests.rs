@@ -1,6 +1,7 @@
 //! The schedule by itself, and against a model with restarts and stops at any moment.
 
 use super::*;
+use crate::operations::conductor::open;
 use crate::operations::{ExecutionStatus, Status, final_status};
 use proptest::prelude::*;
 
@@ -30,13 +31,27 @@ fn a_failure_skips_the_rest_of_its_target_only() {
 #[test]
 fn a_restart_goes_on_where_it_was() {
     let mut schedule = Schedule::new(plan(&[3], 2, 5));
-    schedule.resume(0, 2, false, false); // finished
-    schedule.resume(1, 0, false, true); // its first script is running
+    schedule.resume(0, 2..2, false, false); // finished
+    schedule.resume(1, 0..2, false, true); // its first script is running
     assert_eq!((schedule.start(), schedule.start()), (Some(4), None));
     assert!(schedule.ended(2, true).is_empty());
     assert_eq!(schedule.start(), Some(3));
     schedule.put_back(3);
     assert_eq!(schedule.start(), Some(3));
+}
+
+/// What a stop gave up before the restart has its end.
+#[test]
+fn a_restart_after_a_stop_gives_up_nothing_twice() {
+    let mut schedule = Schedule::new(plan(&[2], 3, 5));
+    schedule.resume(0, 0..1, false, true); // its other scripts were given up
+    schedule.resume(1, 1..3, false, true);
+    assert_eq!(schedule.halt(), [5]);
+    schedule.put_back(0);
+    assert_eq!(schedule.halt(), [0]);
+    let mut schedule = Schedule::new(plan(&[1], 3, 5));
+    schedule.resume(0, 0..1, false, true);
+    assert!(schedule.ended(0, false).is_empty());
 }
 
 #[test]
@@ -72,9 +87,9 @@ fn one_failure_too_many_is_the_end() {
 fn a_restart_at_the_end_of_a_wave_decides_anew() {
     for failed in [false, true] {
         let mut schedule = Schedule::new(plan(&[1, 2], 1, 5));
-        schedule.resume(0, 1, failed, false);
-        schedule.resume(1, 0, false, false);
-        schedule.resume(2, 0, false, false);
+        schedule.resume(0, 1..1, failed, false);
+        schedule.resume(1, 0..1, false, false);
+        schedule.resume(2, 0..1, false, false);
         let end = GivenUp { wave: 1, failed: 1, positions: vec![1, 2] };
         assert_eq!(schedule.next_wave(), failed.then_some(end));
         assert_eq!(schedule.start(), (!failed).then_some(1));
@@ -147,7 +162,7 @@ impl Model {
                 prop_assert_eq!(failed, self.failures_before(end));
                 prop_assert!(failed > self.plan.max_failures);
                 prop_assert_eq!(&positions, &(end..self.rows.len()).collect::<Vec<_>>());
-                positions.iter().for_each(|at| self.rows[*at] = ExecutionStatus::Skipped);
+                self.give_up(&positions, ExecutionStatus::Skipped)?;
                 self.given_up = Some(wave);
             }
             let Some(position) = self.schedule.start() else { return Ok(()) };
@@ -165,17 +180,24 @@ impl Model {
         }
     }
 
-    fn end(&mut self, at: usize, success: bool) {
+    fn end(&mut self, at: usize, success: bool) -> Result<(), TestCaseError> {
         self.rows[at] = if success { ExecutionStatus::Success } else { ExecutionStatus::Failed };
-        for skipped in self.schedule.ended(at, success) {
-            self.rows[skipped] = ExecutionStatus::Skipped;
-        }
+        let skipped = self.schedule.ended(at, success);
+        self.give_up(&skipped, ExecutionStatus::Skipped)
     }
 
-    fn act(&mut self, act: Act) {
+    fn give_up(&mut self, positions: &[usize], to: ExecutionStatus) -> Result<(), TestCaseError> {
+        for at in positions {
+            prop_assert_eq!(self.rows[*at], ExecutionStatus::Queued, "{} has an end", at);
+            self.rows[*at] = to;
+        }
+        Ok(())
+    }
+
+    fn act(&mut self, act: Act) -> Result<(), TestCaseError> {
         let running = self.running();
         match act {
-            Act::Ends(which, success) => self.end(*which.get(&running), success),
+            Act::Ends(which, success) => return self.end(*which.get(&running), success),
             Act::PutsBack(which) => {
                 let at = *which.get(&running);
                 self.rows[at] = ExecutionStatus::Queued;
@@ -184,24 +206,24 @@ impl Model {
             Act::Restarts => {
                 self.schedule = Schedule::new(self.plan.clone());
                 for (lane, rows) in self.rows.chunks(self.plan.scripts).enumerate() {
-                    let done = rows.iter().take_while(|one| one.is_final()).count();
+                    let open = open(rows);
                     let failed = rows.contains(&ExecutionStatus::Failed);
-                    let running = rows.get(done) == Some(&ExecutionStatus::Running);
-                    self.schedule.resume(lane, done, failed, running);
+                    let running = rows.get(open.start) == Some(&ExecutionStatus::Running);
+                    self.schedule.resume(lane, open, failed, running);
                 }
                 if self.stopped {
-                    self.stop();
+                    return self.stop();
                 }
             }
-            Act::Stops => self.stop(),
+            Act::Stops => return self.stop(),
         }
+        Ok(())
     }
 
-    fn stop(&mut self) {
+    fn stop(&mut self) -> Result<(), TestCaseError> {
         self.stopped = true;
-        for position in self.schedule.halt() {
-            self.rows[position] = ExecutionStatus::Stopped;
-        }
+        let stopped = self.schedule.halt();
+        self.give_up(&stopped, ExecutionStatus::Stopped)
     }
 }
 
@@ -239,8 +261,8 @@ proptest! {
                 break;
             }
             match script.pop() {
-                Some(act) => model.act(act),
-                None => model.end(model.running()[0], true),
+                Some(act) => model.act(act)?,
+                None => model.end(model.running()[0], true)?,
             }
         }
         prop_assert!(model.is_final(0..model.rows.len()), "all have an end: {:?}", model.rows);

@@ -346,7 +346,7 @@ fn strangers(world: &World, ask: &Ask) {
     }
 }
 
-/// An unknown field in each object within an example.
+/// An unknown field in each object within an example, and the object in another form.
 fn inner_fields(world: &World, ask: &Ask, example: &Value) {
     let mut places = vec![String::new()];
     while let Some(place) = places.pop() {
@@ -356,6 +356,7 @@ fn inner_fields(world: &World, ask: &Ask, example: &Value) {
             Value::Array(items) => places.extend((0..items.len()).map(|number| within(&number))),
             _ => continue,
         }
+        other_forms(world, ask, example, &place);
         let mut unknown = example.clone();
         if let Some(Value::Object(fields)) = unknown.pointer_mut(&place) {
             fields.insert("colour".to_owned(), json!("red"));
@@ -363,6 +364,30 @@ fn inner_fields(world: &World, ask: &Ask, example: &Value) {
                 unsuitable(world, &ask.body(&unknown));
             }
         }
+    }
+}
+
+/// An object of an example as a list of its values, with and without more that is null; and with a
+/// name that stands in it twice.
+fn other_forms(world: &World, ask: &Ask, example: &Value, place: &str) {
+    let Some(Value::Object(fields)) = example.pointer(place) else { return };
+    let values: Vec<Value> = fields.values().cloned().collect();
+    for nulls in 0..3 {
+        let mut other = example.clone();
+        let list = values.iter().cloned().chain(vec![Value::Null; nulls]);
+        *other.pointer_mut(place).unwrap() = list.collect();
+        if !problems(&DOCUMENT, &ask.media()["schema"], &other).is_empty() {
+            unsuitable(world, &ask.body(&other));
+        }
+    }
+    if let Some((name, value)) = fields.iter().next() {
+        let mut marked = example.clone();
+        marked.pointer_mut(place).unwrap()["colour"] = json!("red");
+        let twice = format!("{}:{value}", json!(name));
+        let text = marked.to_string().replace(r#""colour":"red""#, &twice);
+        let error =
+            world.refuse(&Ask { body: text.into_bytes(), ..ask.clone() }, 400, "VALIDATION_FAILED");
+        assert!(error["message"].as_str().unwrap().contains("duplicate"), "{}: {error}", ask.id());
     }
 }
 

@@ -54,6 +54,7 @@ pub(super) fn bad_filters(linkops: &LinkOps) {
         ("tbl_operations", "id", "eq", json!("10001"), "an operation's id, as OP-10001"),
         ("tbl_operations_history", "started", "gt", json!("yesterday"), TIME),
         ("tbl_operations_history", "started", "gt", json!("2026"), TIME),
+        ("tbl_operations_history", "started", "gt", json!("2026-11-21T23:59:59"), TIME),
     ] {
         let query = json!({ "table": table, "filters": [{ "col": col, "op": op, "val": val }] });
         let error = failure(&ask(linkops, &query), 400, "INVALID_FILTER");

@@ -6,12 +6,14 @@ use std::time::Instant;
 
 use linkops::error::Error;
 use linkops::operations::{ExecutionStatus, Filter, Request, Status, Targets, What, final_status};
+use linkops::store::Store;
 use linkops::threads::Latch;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::asked::{Asked, Program, end, out};
-use super::{SCRIPTS, TARGETS, World, actor, does, ending, for_ever, lost, request};
+use super::{SCRIPTS, TARGETS, World, actor, does, ending, for_ever, lost, request, start};
+use crate::inventory::open;
 use crate::support::fake_ssh::{Call, Step};
 use crate::support::{deadline, somebody, wait_until};
 
@@ -62,6 +64,30 @@ fn p14_a_submission_is_a_queued_record_and_its_id() {
     });
     run.unwrap();
     assert!(TARGETS.iter().all(|target| world.ssh.calls(target).is_empty()));
+}
+
+/// A sync between two looks at the database, shown by two databases: the flags are those that the
+/// script declares at the commit of the text that will run.
+#[test]
+fn flags_are_judged_by_the_commit_of_the_text() {
+    let world = World::new();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("linkops.db");
+    Store::copy(&world.directory.path().join("linkops.db"), &path).unwrap();
+    let before = "UPDATE scripts SET flags = '[\"gone\"]'";
+    rusqlite::Connection::open(&path).unwrap().execute_batch(before).unwrap();
+    let store = Arc::new(open(directory.path()));
+    let operations = start(&store, &world.catalogue, &world.ssh, &world.clock, &world.settings);
+    let submit = |flag: &str| {
+        let flags = [("one".to_owned(), vec![flag.to_owned()])].into();
+        operations.submit(Request { flags, ..request(&["a"], &["one"]) }, &somebody())
+    };
+    match submit("gone") {
+        Err(Error::Flag { declared, .. }) => assert_eq!(declared, ["level=1"]),
+        other => panic!("{other:?}"),
+    }
+    submit("level=2").unwrap();
+    operations.stop(Instant::now());
 }
 
 /// The most lines that were open at the same time, without those of the cleanup.
