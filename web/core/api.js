@@ -107,7 +107,8 @@ export function refresh() {
 async function renew() {
   const token = session().token;
   try {
-    const options = { method: "POST", headers: { Authorization: `Bearer ${token}` } };
+    const headers = { Authorization: `Bearer ${token}` };
+    const options = { method: "POST", headers, signal: AbortSignal.timeout(PATIENCE) };
     const response = await fetch("/api/auth/refresh", options);
     if (response.ok && session()?.token === token) begin(await response.json());
   } catch {

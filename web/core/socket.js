@@ -3,6 +3,7 @@
 
 import { connection, get, post } from "./api.js";
 
+// The longest pause between two attempts, and the longest that one takes, in ms.
 const LONGEST = 10_000;
 // When the tab or the network is back, the server has so many ms to answer.
 const DOUBT = 5000;
@@ -81,10 +82,11 @@ async function isGone(path) {
 }
 
 async function open(path, signal) {
-  const { ticket } = await post("/api/auth/ticket", {}, signal);
+  const soon = AbortSignal.any([signal, AbortSignal.timeout(LONGEST)]);
+  const { ticket } = await post("/api/auth/ticket", {}, soon);
   const url = new URL(`${path}/ws?ticket=${encodeURIComponent(ticket)}`, location.href);
   url.protocol = url.protocol.replace("http", "ws");
-  return "WebSocketStream" in globalThis ? openStream(url, signal) : openPlain(url);
+  return "WebSocketStream" in globalThis ? openStream(url, soon) : openPlain(url);
 }
 
 // A stream holds the server back while nobody reads: the wire fills up, and the server waits.

@@ -49,7 +49,7 @@ export default async function links({ visit, signal }) {
         id: "name",
         label: "Name",
         sort: true,
-        kind: "main",
+        kind: "main fill",
         cell: (one) =>
           one.name === one.id ? one.id : [one.name, " ", h("span.soft.small.aside", one.id)],
       },

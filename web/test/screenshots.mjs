@@ -30,7 +30,7 @@ try {
   world = await seed(fleet);
   const session = await signIn(fleet);
   for (const scheme of ["light", "dark"]) {
-    const running = await startRunning(fleet, world.able, "security-updates");
+    await startRunning(fleet, world.able, "security-updates");
     for (const [name, shot] of Object.entries(shots(world))) {
       if (only.length > 0 && ![name, scheme, `${name}-${scheme}`].some((one) => only.includes(one)))
         continue;
@@ -54,7 +54,8 @@ try {
       if (page.wrongs.length > 0) console.log(`${name}: ${page.wrongs.join("\n")}`);
       await page.close();
     }
-    await fleet.call("POST", `/api/operations/${running}/stop`, {}).catch(() => {});
+    const { operations } = await fleet.call("GET", "/api/operations?status=queued,running");
+    for (const { id } of operations) await fleet.call("POST", `/api/operations/${id}/stop`, {});
   }
 } finally {
   await browser.stop();
@@ -160,7 +161,9 @@ async function typeInto(page) {
     const name = await pane.locator("select").first().inputValue();
     await pane.locator(".xterm-screen").click();
     await page.keyboard.type(`cd; PS1='ops@${name}:~$ '; clear\r`);
-    await pane.locator(".xterm-rows > div").first().getByText(`ops@${name}:~$`).waitFor();
+    // What was typed has the prompt in it, too.
+    const prompt = new RegExp(`^ops@${name}:~\\$`);
+    await pane.locator(".xterm-rows > div").first().getByText(prompt).waitFor();
     await page.keyboard.type(`${COMMANDS[at]}; echo\r`);
     await pane.locator(".xterm-rows").getByText(`ops@${name}`).nth(1).waitFor();
   }
