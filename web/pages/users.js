@@ -36,7 +36,12 @@ export default async function users({ signal }) {
       },
       { id: "role", label: "Role", cell: (one) => one.role },
       { id: "login", label: "Last sign-in", cell: (one) => timeAgo(time(one.last_login)) },
-      { id: "created", label: "Since", kind: "wide", cell: (one) => timeAgo(time(one.created_at)) },
+      {
+        id: "created",
+        label: "Since",
+        kind: "wider",
+        cell: (one) => timeAgo(time(one.created_at)),
+      },
       { id: "locked", label: "State", kind: "wide", cell: (one) => locked(one.locked_until) },
       {
         id: "act",

@@ -351,6 +351,12 @@ describe("everywhere", () => {
         innerWidth,
       ]);
       assert.ok(wide <= inner, `${address} is ${wide} wide in ${inner}`);
+      const over = await page.evaluate(() => {
+        const right = (one) => one.getBoundingClientRect().right;
+        const cards = [...document.querySelectorAll(".card")].map(right);
+        return Math.max(0, ...cards) - right(document.querySelector(".head"));
+      });
+      assert.ok(over <= 1, `a card of ${address} is ${over} too wide`);
       await accessible(page);
     }
     await page.getByRole("button", { name: "More" }).click();

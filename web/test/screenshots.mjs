@@ -6,7 +6,7 @@ import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Browser, signIn } from "./browser.mjs";
-import { Fleet } from "./fleet.mjs";
+import { Fleet, until } from "./fleet.mjs";
 import { machines, scripts, seed, startRunning } from "./sample.mjs";
 
 const out =
@@ -54,12 +54,19 @@ try {
       if (page.wrongs.length > 0) console.log(`${name}: ${page.wrongs.join("\n")}`);
       await page.close();
     }
-    const { operations } = await fleet.call("GET", "/api/operations?status=queued,running");
-    for (const { id } of operations) await fleet.call("POST", `/api/operations/${id}/stop`, {});
+    await stopAll();
   }
 } finally {
   await browser.stop();
   await fleet.stop();
+}
+
+// The pictures of the other scheme begin with nothing at work.
+async function stopAll() {
+  const open = () => fleet.call("GET", "/api/operations?status=queued,running");
+  for (const { id } of (await open()).operations)
+    await fleet.call("POST", `/api/operations/${id}/stop`, {});
+  await until("nothing runs", async () => (await open()).operations.length === 0);
 }
 
 // Answers of the server as they would be of a fleet that is not on this machine.
