@@ -93,6 +93,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn one_stream_that_was_cut_is_told() {
+        for (out, err) in [(0, 0), (3, 0), (0, 3), (3, 3)] {
+            let mut intakes = Intakes::new(2, (0, 0));
+            intakes.of(Stream::Stdout).take(&vec![b'x'; out]);
+            intakes.of(Stream::Stderr).take(&vec![b'x'; err]);
+            assert_eq!(intakes.truncated(), out + err > 0, "{out}, {err}");
+        }
+    }
+
     proptest! {
         /// P16: any bytes in any pieces arrive unchanged, up to the limit.
         #[test]

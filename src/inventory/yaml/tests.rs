@@ -106,6 +106,24 @@ fn all_problems_of_both_files_are_told_at_once() {
     assert_eq!(found, expected);
 }
 
+/// P15: the path of a script stays in the repository.
+#[test]
+fn a_script_is_a_file_in_the_repository() {
+    let paths = [
+        ("s.sh", true),
+        ("scripts/a..b/s.sh", true),
+        ("/s.sh", false),
+        ("scripts/", false),
+        ("scripts/../s.sh", false),
+        ("scripts/..", false),
+    ];
+    for (path, accepted) in paths {
+        let scripts =
+            format!("scripts:\n  s:\n    name: S\n    description: D\n    path: {path}\n");
+        assert_eq!(problems("links: {}\n", &scripts).is_empty(), accepted, "{path}");
+    }
+}
+
 #[test]
 fn values_are_checked() {
     let with = |key: &str, value: &str| {
