@@ -3,9 +3,9 @@
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{self, PasswordHasher, PasswordVerifier};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash;
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 
 use crate::error::{Error, Result};
 use crate::random;
@@ -22,6 +22,14 @@ const SLOTS: usize = 2;
 
 /// The most callers that wait for one; the default is to have ten threads for requests.
 const MOST_WAITING: usize = 6;
+
+/// Bytes of a salt: RFC 9106 section 3.1 recommends 16 for hashing passwords.
+const SALT: usize = 16;
+
+/// The least room for a hashing, in blocks of 1 KiB; what is not used is not there. The C library
+/// gives blocks of up to 32 MiB back only the first time, and would keep one for each thread that
+/// has ever compared a password.
+const RETURNED: usize = 33 * 1_024;
 
 /// What one hashing costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,28 +122,59 @@ impl Slot<'_> {
     /// Hashes a password that passed [`check`], as a PHC string with a salt of its own.
     pub(super) fn hash(&self, password: &str) -> Result<String> {
         let HashCost { memory, passes } = self.0.cost;
-        let params = Params::new(memory, passes, 1, None)
+        let cannot = |error: password_hash::Error| {
+            Error::Internal(format!("cannot hash a password: {error}"))
+        };
+        let params = Params::new(memory, passes, 1, Some(Params::DEFAULT_OUTPUT_LEN))
             .map_err(|error| Error::Internal(format!("cannot use {:?}: {error}", self.0.cost)))?;
-        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-            .hash_password(password.as_bytes())
-            .map(|hash| hash.to_string())
-            .map_err(|error| Error::Internal(format!("cannot hash a password: {error}")))
+        let salt = Salt::new(&random::bytes::<SALT>()?).map_err(|error| cannot(error.into()))?;
+        let hash = output(password.as_bytes(), &salt, &params).map_err(cannot)?;
+        let phc = PasswordHash {
+            algorithm: Algorithm::Argon2id.ident(),
+            version: Some(Version::V0x13.into()),
+            params: ParamsString::try_from(&params).map_err(cannot)?,
+            salt: Some(salt),
+            hash: Some(hash),
+        };
+        Ok(phc.to_string())
     }
 
     /// Whether the password is the one that was hashed. Without a hash, which is when there is
     /// no such user, it takes as long and the answer is no.
     pub(super) fn verify(&self, password: &str, hash: Option<&str>) -> Result<bool> {
+        let damaged = |what: &str| Error::Internal(format!("a stored password is damaged: {what}"));
         let nobody = nobodys_hash(self.0.cost);
         let parsed = PasswordHash::new(hash.unwrap_or(&nobody))
-            .map_err(|error| Error::Internal(format!("a stored password is damaged: {error}")))?;
+            .map_err(|error| damaged(&error.to_string()))?;
+        let ours = (Algorithm::Argon2id.ident(), Some(Version::V0x13.into()));
+        if (parsed.algorithm, parsed.version) != ours {
+            return Err(damaged("it is not argon2id of version 19"));
+        }
+        let (Some(salt), Some(wanted)) = (&parsed.salt, &parsed.hash) else {
+            return Err(damaged("it has no salt or no hash"));
+        };
+        let params = Params::try_from(&parsed).map_err(|error| damaged(&error.to_string()))?;
         // One byte too many is enough to be wrong: no more of a longer one is looked at.
         let bytes = &password.as_bytes()[..password.len().min(MOST_BYTES + 1)];
-        match Argon2::default().verify_password(bytes, &parsed) {
-            Ok(()) => Ok(hash.is_some()),
-            Err(password_hash::Error::PasswordInvalid) => Ok(false),
-            Err(error) => Err(Error::Internal(format!("cannot compare a password: {error}"))),
-        }
+        let found = output(bytes, salt, &params)
+            .map_err(|error| Error::Internal(format!("cannot compare a password: {error}")))?;
+        // The comparison of outputs takes the same time wherever they differ.
+        Ok(found == *wanted && hash.is_some())
     }
+}
+
+/// Hashes in memory that the system has back afterwards.
+fn output(password: &[u8], salt: &[u8], params: &Params) -> password_hash::Result<Output> {
+    let count = params.block_count();
+    let mut blocks = Vec::with_capacity(count.max(RETURNED));
+    blocks.resize(count, Block::default());
+    let mut bytes = [0; Output::MAX_LENGTH];
+    let bytes = bytes
+        .get_mut(..params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN))
+        .ok_or(password_hash::Error::OutputSize)?;
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone())
+        .hash_password_into_with_memory(password, salt, bytes, &mut blocks)?;
+    Ok(Output::new(bytes)?)
 }
 
 /// A hash that costs as much as a real one and belongs to no password.
@@ -187,6 +226,19 @@ mod tests {
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
         assert!(hasher.slot().unwrap().verify("correct horse", Some(&hash)).unwrap());
         assert!(!hasher.slot().unwrap().verify("correct house", Some(&hash)).unwrap());
+    }
+
+    #[test]
+    fn a_hash_that_another_version_has_stored_is_good() {
+        let hasher = Hasher::new(CHEAP);
+        let stored = "$argon2id$v=19$m=19456,t=2,p=1$UfMAeFvloN0OOxKpPZdHqg\
+                      $P8RUxabS+EQ313V6Z23n5ZKFJFAtbjXnTE5yy2fbZEw";
+        assert!(hasher.slot().unwrap().verify("correct horse", Some(stored)).unwrap());
+        assert!(!hasher.slot().unwrap().verify("correct house", Some(stored)).unwrap());
+        for other in [stored.replace("argon2id", "argon2i"), stored.replace("v=19", "v=16")] {
+            let found = hasher.slot().unwrap().verify("correct horse", Some(&other));
+            assert!(matches!(found, Err(Error::Internal(_))), "{found:?}");
+        }
     }
 
     /// An unknown user must cost what a known one does.
